@@ -1,0 +1,13 @@
+//! npedit edits images by instruction in a few denoising steps.
+//!
+//! Imports flow one way (`tests/architecture.rs` holds the table):
+//! `nn` -> `models` -> `pipelines` -> `engine` -> `http` -> `app`, `cli`.
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod http;
+pub mod models;
+pub mod nn;
+pub mod pipelines;
+pub mod telemetry;

@@ -1,0 +1,1 @@
+//! pipelines/image (filled in by its first commit).

@@ -1,0 +1,2 @@
+//! One request, in order: preprocess, encode, denoise, decode.
+pub mod image;
