@@ -1,1 +1,2 @@
-//! models (filled in by its first commit).
+//! Weights to forward passes, and where they come from.
+pub mod bundle;
