@@ -13,7 +13,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("pipelines", &["models", "nn"]),
     ("engine", &["pipelines", "models", "nn"]),
     ("http", &["engine"]),
-    ("cli", &["app", "http", "engine", "pipelines", "models", "nn"]),
+    (
+        "cli",
+        &["app", "http", "engine", "pipelines", "models", "nn"],
+    ),
 ];
 const OPEN_TO_ALL: &[&str] = &["config", "telemetry"];
 const MAX_LINES: usize = 400;

@@ -1,1 +1,45 @@
-//! config (filled in by its first commit).
+//! Settings: layers (defaults, file, environment, flags) -> `compile` -> `Config`.
+//!
+//! `configs/default.toml` is the manual.
+mod compile;
+mod issue;
+mod layers;
+mod nearest;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::HashMap;
+
+pub use issue::{ConfigError, Issue};
+pub use layers::{Given, Layer, Layers, Setting};
+pub use values::{
+    Config, DeviceChoice, DtypeChoice, Edit, Engine, FormatChoice, Images, Log, LogFormat, Model,
+    PreprocessChoice, Server, Storage,
+};
+
+/// Settings with the layers that they came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub layers: Layers,
+}
+
+impl Config {
+    /// Reads and validates the settings: `given` on top of the process environment on top of the defaults.
+    ///
+    /// # Errors
+    /// Every mistake of every layer, each with its key and layer.
+    pub fn load(given: &Given) -> Result<Loaded, ConfigError> {
+        // A variable that is not UTF-8 cannot be a setting.
+        let env = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        Self::load_with(given, env.collect())
+    }
+
+    fn load_with(given: &Given, env: HashMap<String, String>) -> Result<Loaded, ConfigError> {
+        let (layers, issues) = Layers::merge(given, env);
+        let config = compile::compile(&layers, issues).map_err(ConfigError)?;
+        Ok(Loaded { config, layers })
+    }
+}

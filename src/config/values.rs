@@ -1,0 +1,165 @@
+//! The validated settings.
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+/// Everything that can be set, validated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub server: Server,
+    pub model: Model,
+    pub edit: Edit,
+    pub engine: Engine,
+    pub images: Images,
+    pub storage: Storage,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    pub host: IpAddr,
+    /// 0 takes a free port.
+    pub port: u16,
+    pub max_body_bytes: usize,
+    /// Time to receive a whole request.
+    pub request_timeout: Duration,
+    /// Time of an edit, waiting included.
+    pub edit_timeout: Duration,
+    /// Time for running edits after a signal to stop.
+    pub shutdown_grace: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Directory or `hf:` reference of a bundle; `None` is the embedded one.
+    pub reference: Option<String>,
+    /// File or `hf:` reference of generator weights; `None` keeps the bundle's transformer.
+    pub generator: Option<String>,
+    /// Whether connections to the hub are forbidden.
+    pub offline: bool,
+    pub device: DeviceChoice,
+    pub transformer_dtype: DtypeChoice,
+    pub text_encoder_dtype: DtypeChoice,
+    pub vae_dtype: DtypeChoice,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// Images of one request, 1..=64.
+    pub max_n: usize,
+    /// Denoising steps of one request, 1..=8.
+    pub max_steps: usize,
+    pub instruction_max_bytes: usize,
+    pub output_format: FormatChoice,
+    /// 1..=100, of JPEG.
+    pub output_quality: u8,
+    pub preprocess: PreprocessChoice,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Engine {
+    /// Edits that may wait.
+    pub queue_depth: usize,
+    /// 0 is one per core.
+    pub threads: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Images {
+    pub max_pixels: u64,
+    pub max_side_px: u32,
+    pub max_bytes: usize,
+    /// 0 is one per core.
+    pub decode_workers: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Storage {
+    pub data_dir: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    pub format: LogFormat,
+    /// Directives of `tracing_subscriber::EnvFilter`.
+    pub level: String,
+}
+
+/// A setting with a fixed list of names; the first is taken where the name is unknown (and reported).
+pub(super) trait Choice: Copy + 'static {
+    const ALL: &'static [(&'static str, Self)];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// CUDA where it works, else the CPU.
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+impl Choice for DeviceChoice {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("cpu", Self::Cpu),
+        ("cuda", Self::Cuda),
+    ];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DtypeChoice {
+    /// f32 on the CPU, bf16 on CUDA.
+    Auto,
+    F32,
+    Bf16,
+}
+
+impl Choice for DtypeChoice {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("f32", Self::F32),
+        ("bf16", Self::Bf16),
+    ];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormatChoice {
+    Png,
+    Jpeg,
+    Webp,
+}
+
+impl Choice for FormatChoice {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("png", Self::Png),
+        ("jpeg", Self::Jpeg),
+        ("webp", Self::Webp),
+    ];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreprocessChoice {
+    /// The bundle's target area, aspect kept.
+    Area,
+    /// The exact rule of the Python reference.
+    Reference,
+}
+
+impl Choice for PreprocessChoice {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("area", Self::Area), ("reference", Self::Reference)];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    Text,
+    Json,
+}
+
+impl Choice for LogFormat {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("text", Self::Text),
+        ("json", Self::Json),
+    ];
+}
