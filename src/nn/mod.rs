@@ -1,1 +1,34 @@
-//! nn (filled in by its first commit).
+//! Layers and operations, each with a gradient proven against finite differences.
+//!
+//! The only module that names `candle_nn`, because several of its operations answer `Ok` and drop the gradient.
+//! A frozen weight (`!weight.track_op()`) never receives a gradient: the operations that take one carry their own backward.
+mod activation;
+mod attention;
+mod compute;
+mod conv;
+mod graft;
+mod group_norm;
+mod layer_norm;
+mod linear;
+mod lora;
+mod modulation;
+mod rms_norm;
+mod rope;
+mod upsample;
+
+pub use activation::{gelu, gelu_erf, silu, silu_mul, tanh};
+pub use attention::{KeyMask, attention};
+pub use candle_nn::VarBuilder;
+pub use compute::Compute;
+pub use conv::{Conv2d, Padding};
+pub use group_norm::GroupNorm;
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use lora::Lora;
+pub use modulation::{gated_residual, modulate};
+pub use rms_norm::RmsNorm;
+pub use rope::rope_pairs;
+pub use upsample::upsample_nearest_2x;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! Scaled dot-product attention.
+use candle_core::{D, DType, Result, Tensor};
+
+/// Which keys may be attended to.
+#[derive(Debug, Clone)]
+pub enum KeyMask {
+    /// Every key.
+    All,
+    /// `[B, S]` u8, one where the key takes part. Each row needs at least one.
+    Keys(Tensor),
+}
+
+/// `softmax(q k^T / sqrt(D) + mask) v`; `q`, `k`, `v` are `[B, S, H, D]` (keys may have another S), so is the answer.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<Tensor> {
+    composite(q, k, v, mask)
+}
+
+fn composite(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<Tensor> {
+    let scale = 1.0 / (q.dim(D::Minus1)? as f64).sqrt();
+    let heads_first = |t: &Tensor| t.transpose(1, 2)?.contiguous();
+    let (q, k, v) = (heads_first(q)?, heads_first(k)?, heads_first(v)?);
+    let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
+    let scores = match mask {
+        KeyMask::All => scores,
+        KeyMask::Keys(keys) => {
+            let (batch, keys_len) = keys.dims2()?;
+            let attend = keys
+                .reshape((batch, 1, 1, keys_len))?
+                .broadcast_as(scores.shape())?;
+            let floor = Tensor::new(-1e30f32, scores.device())?
+                .to_dtype(scores.dtype())?
+                .broadcast_as(scores.shape())?;
+            attend.where_cond(&scores, &floor)?
+        }
+    };
+    let weights = softmax(&scores)?;
+    weights.matmul(&v)?.transpose(1, 2)?.contiguous()
+}
+
+/// Softmax over the last dimension, in single precision for the half types.
+fn softmax(scores: &Tensor) -> Result<Tensor> {
+    let dtype = scores.dtype();
+    let scores = match dtype {
+        DType::F16 | DType::BF16 => scores.to_dtype(DType::F32)?,
+        _ => scores.clone(),
+    };
+    candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(dtype)
+}

@@ -1,0 +1,69 @@
+//! Group normalisation.
+use candle_core::{D, DType, Result, Tensor};
+
+use super::{activation::silu, graft::frozen};
+
+/// Normalises groups of channels of `[B, C, H, W]` to mean 0 and variance 1, then scales and shifts each channel.
+#[derive(Debug, Clone)]
+pub struct GroupNorm {
+    weight: Tensor,
+    bias: Tensor,
+    groups: usize,
+    eps: f64,
+}
+
+impl GroupNorm {
+    /// `weight` and `bias` `[C]`, C a multiple of `groups`.
+    pub fn new(weight: Tensor, bias: Tensor, groups: usize, eps: f64) -> Self {
+        Self {
+            weight,
+            bias,
+            groups,
+            eps,
+        }
+    }
+
+    /// `[B, C, H, W]` to the same.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if self.tracked() {
+            return self.composite(x);
+        }
+        let layer = self.clone();
+        frozen(x, move |x| layer.composite(x))
+    }
+
+    /// The norm followed by [`silu`](super::silu), in one pass.
+    pub fn forward_silu(&self, x: &Tensor) -> Result<Tensor> {
+        if self.tracked() {
+            return silu(&self.composite(x)?);
+        }
+        let layer = self.clone();
+        frozen(x, move |x| silu(&layer.composite(x)?))
+    }
+
+    fn tracked(&self) -> bool {
+        self.weight.track_op() || self.bias.track_op()
+    }
+
+    fn composite(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, channels, height, width) = x.dims4()?;
+        let dtype = x.dtype();
+        let wide = match dtype {
+            DType::F16 | DType::BF16 => DType::F32,
+            other => other,
+        };
+        let grouped = x.to_dtype(wide)?.reshape((
+            batch,
+            self.groups,
+            channels / self.groups * height * width,
+        ))?;
+        let centred = grouped.broadcast_sub(&grouped.mean_keepdim(D::Minus1)?)?;
+        let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?;
+        centred
+            .broadcast_div(&deviation)?
+            .reshape(x.shape())?
+            .to_dtype(dtype)?
+            .broadcast_mul(&self.weight.reshape((1, channels, 1, 1))?)?
+            .broadcast_add(&self.bias.reshape((1, channels, 1, 1))?)
+    }
+}

@@ -1,0 +1,50 @@
+//! Layer normalisation.
+use candle_core::{D, DType, Result, Tensor};
+
+use super::graft::frozen;
+
+/// Normalises the last dimension to mean 0 and variance 1, then scales and shifts where it has weights.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    weight: Option<Tensor>,
+    bias: Option<Tensor>,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// `weight` and `bias` `[D]`; without them the norm has no affine part.
+    pub fn new(weight: Option<Tensor>, bias: Option<Tensor>, eps: f64) -> Self {
+        Self { weight, bias, eps }
+    }
+
+    /// `[.., D]` to the same.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if [&self.weight, &self.bias]
+            .into_iter()
+            .flatten()
+            .any(Tensor::track_op)
+        {
+            return self.composite(x);
+        }
+        let layer = self.clone();
+        frozen(x, move |x| layer.composite(x))
+    }
+
+    fn composite(&self, x: &Tensor) -> Result<Tensor> {
+        let dtype = x.dtype();
+        let wide = match dtype {
+            DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
+            _ => x.clone(),
+        };
+        let centred = wide.broadcast_sub(&wide.mean_keepdim(D::Minus1)?)?;
+        let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?;
+        let mut y = centred.broadcast_div(&deviation)?.to_dtype(dtype)?;
+        if let Some(weight) = &self.weight {
+            y = y.broadcast_mul(weight)?;
+        }
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(bias)?;
+        }
+        Ok(y)
+    }
+}

@@ -1,0 +1,126 @@
+//! Gradients of every operation.
+use candle_core::Tensor;
+
+use super::probe::{Random, check_gradients};
+use crate::nn::*;
+
+#[test]
+fn activations() {
+    let mut random = Random::new(1);
+    let x = random.tensor(&[3, 7]);
+    for f in [silu, gelu, gelu_erf, tanh] {
+        check_gradients(&[x.clone()], |x| f(&x[0]));
+    }
+    check_gradients(&[x, random.tensor(&[3, 7])], |x| silu_mul(&x[0], &x[1]));
+}
+
+#[test]
+fn linear_frozen_lora_and_trained() {
+    let mut random = Random::new(2);
+    let [x, w, b] = [&[2, 3, 5][..], &[4, 5], &[4]].map(|shape| random.tensor(shape));
+    let [a, up] = [[2, 5], [4, 2]].map(|shape| random.tensor(&shape));
+    check_gradients(&[x.clone()], |x| {
+        Linear::new(w.clone(), Some(b.clone())).forward(&x[0])
+    });
+    check_gradients(&[x.clone(), a, up], |x| {
+        let lora = Lora {
+            a: x[1].clone(),
+            b: x[2].clone(),
+            scale: 0.7,
+        };
+        Linear::new(w.clone(), None).with_lora(lora).forward(&x[0])
+    });
+    check_gradients(&[x, w.clone(), b.clone()], |x| {
+        Linear::new(x[1].clone(), Some(x[2].clone())).forward(&x[0])
+    });
+}
+
+#[test]
+fn norms() {
+    let mut random = Random::new(3);
+    let [x, w, b] = [&[2, 3, 6][..], &[6], &[6]].map(|shape| random.tensor(shape));
+    let image = random.tensor(&[2, 6, 3, 5]);
+    check_gradients(&[x.clone()], |x| {
+        RmsNorm::new(w.clone(), 1e-5).forward(&x[0])
+    });
+    check_gradients(&[x.clone(), w.clone()], |x| {
+        RmsNorm::new(x[1].clone(), 1e-5).forward(&x[0])
+    });
+    check_gradients(&[x.clone()], |x| {
+        LayerNorm::new(None, None, 1e-6).forward(&x[0])
+    });
+    check_gradients(&[x.clone()], |x| {
+        LayerNorm::new(Some(w.clone()), Some(b.clone()), 1e-6).forward(&x[0])
+    });
+    check_gradients(&[x, w.clone(), b.clone()], |x| {
+        LayerNorm::new(Some(x[1].clone()), Some(x[2].clone()), 1e-6).forward(&x[0])
+    });
+    let group = |w: &Tensor, b: &Tensor| GroupNorm::new(w.clone(), b.clone(), 3, 1e-6);
+    check_gradients(&[image.clone()], |x| group(&w, &b).forward(&x[0]));
+    check_gradients(&[image.clone()], |x| group(&w, &b).forward_silu(&x[0]));
+    check_gradients(&[image, w.clone(), b.clone()], |x| {
+        group(&x[1], &x[2]).forward_silu(&x[0])
+    });
+}
+
+#[test]
+fn attention_with_and_without_mask() {
+    let mut random = Random::new(4);
+    let inputs: Vec<Tensor> = [3, 5, 5]
+        .iter()
+        .map(|s| random.tensor(&[2, *s, 2, 4]))
+        .collect();
+    let keys = Tensor::new(&[[1u8, 1, 0, 1, 1], [0, 0, 1, 0, 0]], inputs[0].device()).unwrap();
+    for mask in [KeyMask::All, KeyMask::Keys(keys)] {
+        check_gradients(&inputs, |x| attention(&x[0], &x[1], &x[2], &mask));
+    }
+}
+
+#[test]
+fn rotary_embedding() {
+    let mut random = Random::new(5);
+    let x = random.tensor(&[2, 3, 2, 6]);
+    let angle = random.tensor(&[3, 3]);
+    let (cos, sin) = (angle.cos().unwrap(), angle.sin().unwrap());
+    check_gradients(&[x], |x| rope_pairs(&x[0], &cos, &sin));
+}
+
+#[test]
+fn convolutions() {
+    let mut random = Random::new(6);
+    let x = random.tensor(&[2, 3, 6, 5]);
+    let b = random.tensor(&[4]);
+    let down = Padding {
+        top: 0,
+        bottom: 1,
+        left: 0,
+        right: 1,
+    };
+    for (size, stride, padding) in [(1, 1, 0.into()), (3, 1, 1.into()), (3, 2, down)] {
+        let w = random.tensor(&[4, 3, size, size]);
+        check_gradients(&[x.clone()], |x| {
+            Conv2d::new(w.clone(), b.clone(), stride, padding).forward(&x[0])
+        });
+    }
+    let w = random.tensor(&[4, 3, 3, 3]);
+    check_gradients(&[x, w, b.clone()], |x| {
+        Conv2d::new(x[1].clone(), x[2].clone(), 1, 1).forward(&x[0])
+    });
+}
+
+#[test]
+fn upsampling_of_a_shared_input() {
+    let x = Random::new(7).tensor(&[1, 2, 3, 2]);
+    check_gradients(&[x], |x| {
+        let other = x[0].sqr()?.mean_all()?;
+        upsample_nearest_2x(&x[0])?.broadcast_add(&other)
+    });
+}
+
+#[test]
+fn modulation() {
+    let mut random = Random::new(8);
+    let [x, y, s] = [[2, 3, 4], [2, 3, 4], [2, 1, 4]].map(|shape| random.tensor(&shape));
+    check_gradients(&[x.clone(), s.clone()], |x| modulate(&x[0], &x[1]));
+    check_gradients(&[x, s, y], |x| gated_residual(&x[0], &x[1], &x[2]));
+}

@@ -1,0 +1,4 @@
+//! Every operation: its gradient against central differences in double precision, and its value against a plain formula.
+mod gradient;
+mod layers;
+mod probe;

@@ -1,0 +1,12 @@
+//! Nearest-neighbour upsampling.
+use candle_core::{Result, Tensor};
+
+/// Every pixel becomes a 2x2 block: `[B, C, H, W]` to `[B, C, 2H, 2W]`.
+///
+/// A broadcast, because the backward of candle's own upsampling overwrites the gradient of its input's other users.
+pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
+    let (batch, channels, height, width) = x.dims4()?;
+    x.reshape((batch, channels, height, 1, width, 1))?
+        .broadcast_as((batch, channels, height, 2, width, 2))?
+        .reshape((batch, channels, 2 * height, 2 * width))
+}
