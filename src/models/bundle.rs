@@ -89,8 +89,10 @@ impl BundleSettings {
     /// # Errors
     /// Not JSON, an unknown key, a wrong type, or a value out of its range (the first one found).
     pub fn parse(json: &[u8]) -> Result<Self, BundleError> {
-        let settings: Self =
-            serde_json::from_slice(json).map_err(|source| BundleError::Json { source })?;
+        let refused = |source| BundleError::Json { source };
+        // A derived struct would take a list of its fields as well.
+        serde_json::from_slice::<serde_json::Map<_, _>>(json).map_err(refused)?;
+        let settings: Self = serde_json::from_slice(json).map_err(refused)?;
         settings.validate()?;
         Ok(settings)
     }
