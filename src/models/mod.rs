@@ -1,4 +1,10 @@
 //! Weights to forward passes, and where they come from.
 pub mod bundle;
+pub mod error;
+pub mod files;
 pub mod hub;
+pub mod qwen3;
 pub mod source;
+pub mod vae;
+pub mod weights;
+pub mod zimage;

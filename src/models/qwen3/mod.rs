@@ -1,0 +1,8 @@
+//! The Qwen3 text encoder, its tokenizer and chat template.
+mod config;
+mod encoder;
+mod tokenizer;
+
+pub use config::Config;
+pub use encoder::TextEncoder;
+pub use tokenizer::{ChatTokenizer, Thinking};

@@ -1,0 +1,135 @@
+//! Residual and attention blocks of encoder and decoder.
+use candle_core::{Result, Tensor};
+
+use super::config::Config;
+use crate::{
+    models::{error::LoadResult, weights::Scope},
+    nn::{Conv2d, GroupNorm, KeyMask, Linear, Padding, attention},
+};
+
+/// A 3 x 3 convolution that keeps the size.
+pub(super) fn conv3x3(
+    scope: &Scope,
+    name: &str,
+    [inputs, outputs]: [usize; 2],
+) -> LoadResult<Conv2d> {
+    scope.conv2d(name, [outputs, inputs, 3], (1, Padding::symmetric(1)))
+}
+
+/// `x + conv(silu(norm(conv(silu(norm(x))))))`, with a 1 x 1 convolution of x where the width changes.
+#[derive(Clone, Debug)]
+pub(super) struct ResidualBlock {
+    norm1: GroupNorm,
+    conv1: Conv2d,
+    norm2: GroupNorm,
+    conv2: Conv2d,
+    shortcut: Option<Conv2d>,
+}
+
+impl ResidualBlock {
+    pub(super) fn load(
+        config: &Config,
+        scope: &Scope,
+        [inputs, outputs]: [usize; 2],
+    ) -> LoadResult<Self> {
+        let groups = config.norm_num_groups;
+        let shortcut = if inputs == outputs {
+            None
+        } else {
+            Some(scope.conv2d(
+                "conv_shortcut",
+                [outputs, inputs, 1],
+                (1, Padding::symmetric(0)),
+            )?)
+        };
+        Ok(Self {
+            norm1: scope.group_norm("norm1", inputs, groups)?,
+            conv1: conv3x3(scope, "conv1", [inputs, outputs])?,
+            norm2: scope.group_norm("norm2", outputs, groups)?,
+            conv2: conv3x3(scope, "conv2", [outputs, outputs])?,
+            shortcut,
+        })
+    }
+
+    /// `[B, inputs, H, W]` to `[B, outputs, H, W]`.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = self.conv1.forward(&self.norm1.forward_silu(x)?)?;
+        let y = self.conv2.forward(&self.norm2.forward_silu(&y)?)?;
+        match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x)? + y,
+            None => x + y,
+        }
+    }
+}
+
+/// One-head self-attention over the pixels, added to its input.
+#[derive(Clone, Debug)]
+struct PixelAttention {
+    norm: GroupNorm,
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: Linear,
+}
+
+impl PixelAttention {
+    fn load(config: &Config, scope: &Scope, channels: usize) -> LoadResult<Self> {
+        let linear = |name| scope.linear(name, channels, channels);
+        Ok(Self {
+            norm: scope.group_norm("group_norm", channels, config.norm_num_groups)?,
+            to_q: linear("to_q")?,
+            to_k: linear("to_k")?,
+            to_v: linear("to_v")?,
+            to_out: linear("to_out.0")?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, channels, height, width) = x.dims4()?;
+        let pixels = height * width;
+        let tokens = self.norm.forward(x)?.reshape((batch, channels, pixels))?;
+        let tokens = tokens.transpose(1, 2)?.contiguous()?;
+        let heads = |linear: &Linear| {
+            linear
+                .forward(&tokens)?
+                .reshape((batch, pixels, 1, channels))
+        };
+        let joined = attention(
+            &heads(&self.to_q)?,
+            &heads(&self.to_k)?,
+            &heads(&self.to_v)?,
+            &KeyMask::All,
+        )?;
+        let joined = self
+            .to_out
+            .forward(&joined.reshape((batch, pixels, channels))?)?;
+        x + joined
+            .transpose(1, 2)?
+            .contiguous()?
+            .reshape((batch, channels, height, width))?
+    }
+}
+
+/// Residual block, attention, residual block at the coarsest level.
+#[derive(Clone, Debug)]
+pub(super) struct MidBlock {
+    first: ResidualBlock,
+    attention: PixelAttention,
+    second: ResidualBlock,
+}
+
+impl MidBlock {
+    pub(super) fn load(config: &Config, scope: &Scope, channels: usize) -> LoadResult<Self> {
+        let same = [channels, channels];
+        Ok(Self {
+            first: ResidualBlock::load(config, &scope.at("resnets.0"), same)?,
+            attention: PixelAttention::load(config, &scope.at("attentions.0"), channels)?,
+            second: ResidualBlock::load(config, &scope.at("resnets.1"), same)?,
+        })
+    }
+
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.second
+            .forward(&self.attention.forward(&self.first.forward(x)?)?)
+    }
+}

@@ -1,0 +1,207 @@
+//! Transformer blocks, with and without modulation by time.
+use candle_core::{Result, Tensor};
+
+use super::{config::Config, lora::LoraWeights, rope::Rotations, times::Times};
+use crate::{
+    models::{error::LoadResult, weights::Scope},
+    nn::{
+        KeyMask, Linear, RmsNorm, attention, gated_residual, modulate, rope_pairs, silu_mul, tanh,
+    },
+};
+
+/// Upstream's epsilon of the query and key norms, whatever `norm_eps` says.
+const QK_EPS: f64 = 1e-5;
+
+/// Self-attention with normalised, rotated queries and keys.
+#[derive(Clone, Debug)]
+struct Attention {
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: Linear,
+    /// Query and key norm; `None` where the config has `qk_norm` off.
+    norms: Option<[RmsNorm; 2]>,
+    heads: usize,
+}
+
+impl Attention {
+    fn load(config: &Config, scope: &Scope) -> LoadResult<Self> {
+        let dim = config.dim;
+        let norm = |name| scope.rms_norm(name, config.head_dim(), QK_EPS);
+        let norms = if config.qk_norm {
+            Some([norm("norm_q")?, norm("norm_k")?])
+        } else {
+            None
+        };
+        Ok(Self {
+            to_q: scope.linear_no_bias("to_q", dim, dim)?,
+            to_k: scope.linear_no_bias("to_k", dim, dim)?,
+            to_v: scope.linear_no_bias("to_v", dim, dim)?,
+            to_out: scope.linear_no_bias("to_out.0", dim, dim)?,
+            norms,
+            heads: config.n_heads,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, rotations: &Rotations, mask: &KeyMask) -> Result<Tensor> {
+        let (batch, tokens, dim) = x.dims3()?;
+        let split = |x: Tensor| x.reshape((batch, tokens, self.heads, dim / self.heads));
+        let (mut q, mut k) = (split(self.to_q.forward(x)?)?, split(self.to_k.forward(x)?)?);
+        let v = split(self.to_v.forward(x)?)?;
+        if let Some([norm_q, norm_k]) = &self.norms {
+            (q, k) = (norm_q.forward(&q)?, norm_k.forward(&k)?);
+        }
+        let q = rope_pairs(&q, &rotations.cos, &rotations.sin)?;
+        let k = rope_pairs(&k, &rotations.cos, &rotations.sin)?;
+        let joined = attention(&q, &k, &v, mask)?.reshape((batch, tokens, dim))?;
+        self.to_out.forward(&joined)
+    }
+
+    fn with_lora(&self, prefix: &str, lora: &LoraWeights) -> Self {
+        Self {
+            to_q: lora.on(&format!("{prefix}.to_q"), &self.to_q),
+            to_k: lora.on(&format!("{prefix}.to_k"), &self.to_k),
+            to_v: lora.on(&format!("{prefix}.to_v"), &self.to_v),
+            to_out: lora.on(&format!("{prefix}.to_out.0"), &self.to_out),
+            ..self.clone()
+        }
+    }
+}
+
+/// SwiGLU: `w2(silu(w1 x) * w3 x)`.
+#[derive(Clone, Debug)]
+struct FeedForward {
+    w1: Linear,
+    w2: Linear,
+    w3: Linear,
+}
+
+impl FeedForward {
+    fn load(config: &Config, scope: &Scope) -> LoadResult<Self> {
+        let (dim, hidden) = (config.dim, config.hidden());
+        Ok(Self {
+            w1: scope.linear_no_bias("w1", dim, hidden)?,
+            w2: scope.linear_no_bias("w2", hidden, dim)?,
+            w3: scope.linear_no_bias("w3", dim, hidden)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.w2
+            .forward(&silu_mul(&self.w1.forward(x)?, &self.w3.forward(x)?)?)
+    }
+
+    fn with_lora(&self, prefix: &str, lora: &LoraWeights) -> Self {
+        Self {
+            w1: lora.on(&format!("{prefix}.w1"), &self.w1),
+            w2: lora.on(&format!("{prefix}.w2"), &self.w2),
+            w3: lora.on(&format!("{prefix}.w3"), &self.w3),
+        }
+    }
+}
+
+/// Attention and feed-forward with norms before and after each: a block of the context refiner.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    attention: Attention,
+    attention_norm1: RmsNorm,
+    attention_norm2: RmsNorm,
+    feed_forward: FeedForward,
+    ffn_norm1: RmsNorm,
+    ffn_norm2: RmsNorm,
+}
+
+impl Block {
+    pub(super) fn load(config: &Config, scope: &Scope) -> LoadResult<Self> {
+        let norm = |name| scope.rms_norm(name, config.dim, config.norm_eps);
+        Ok(Self {
+            attention: Attention::load(config, &scope.at("attention"))?,
+            attention_norm1: norm("attention_norm1")?,
+            attention_norm2: norm("attention_norm2")?,
+            feed_forward: FeedForward::load(config, &scope.at("feed_forward"))?,
+            ffn_norm1: norm("ffn_norm1")?,
+            ffn_norm2: norm("ffn_norm2")?,
+        })
+    }
+
+    /// `x` `[B, S, D]`
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        rotations: &Rotations,
+        mask: &KeyMask,
+    ) -> Result<Tensor> {
+        let attended =
+            self.attention
+                .forward(&self.attention_norm1.forward(x)?, rotations, mask)?;
+        let x = (x + self.attention_norm2.forward(&attended)?)?;
+        let fed = self.feed_forward.forward(&self.ffn_norm1.forward(&x)?)?;
+        x + self.ffn_norm2.forward(&fed)?
+    }
+
+    pub(super) fn with_lora(&self, prefix: &str, lora: &LoraWeights) -> Self {
+        Self {
+            attention: self
+                .attention
+                .with_lora(&format!("{prefix}.attention"), lora),
+            feed_forward: self
+                .feed_forward
+                .with_lora(&format!("{prefix}.feed_forward"), lora),
+            ..self.clone()
+        }
+    }
+}
+
+/// A block whose norms are scaled and whose branches are gated by the time:
+/// `x += tanh(gate) norm2(f(norm1(x) (1 + scale)))` (diffusers `ZImageTransformerBlock`).
+#[derive(Clone, Debug)]
+pub(super) struct ModulatedBlock {
+    block: Block,
+    /// Time embedding to scale and gate of attention, scale and gate of feed-forward.
+    modulation: Linear,
+}
+
+impl ModulatedBlock {
+    pub(super) fn load(config: &Config, scope: &Scope) -> LoadResult<Self> {
+        Ok(Self {
+            block: Block::load(config, scope)?,
+            modulation: scope.linear("adaLN_modulation.0", config.time_width(), 4 * config.dim)?,
+        })
+    }
+
+    /// `x` `[B, S, D]`
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        rotations: &Rotations,
+        mask: &KeyMask,
+        times: &Times,
+    ) -> Result<Tensor> {
+        let (_, tokens, dim) = x.dims3()?;
+        let modulation = times.map(|time| self.modulation.forward(time))?;
+        let scale = |index: usize| {
+            modulation
+                .map(|m| m.narrow(1, index * dim, dim))?
+                .per_token(tokens)
+        };
+        let gate = |index: usize| {
+            modulation
+                .map(|m| tanh(&m.narrow(1, index * dim, dim)?))?
+                .per_token(tokens)
+        };
+        let block = &self.block;
+        let scaled = modulate(&block.attention_norm1.forward(x)?, &scale(0)?)?;
+        let attended = block.attention.forward(&scaled, rotations, mask)?;
+        let x = gated_residual(x, &gate(1)?, &block.attention_norm2.forward(&attended)?)?;
+        let scaled = modulate(&block.ffn_norm1.forward(&x)?, &scale(2)?)?;
+        let fed = block.feed_forward.forward(&scaled)?;
+        gated_residual(&x, &gate(3)?, &block.ffn_norm2.forward(&fed)?)
+    }
+
+    pub(super) fn with_lora(&self, prefix: &str, lora: &LoraWeights) -> Self {
+        Self {
+            block: self.block.with_lora(prefix, lora),
+            modulation: lora.on(&format!("{prefix}.adaLN_modulation.0"), &self.modulation),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The forward pass, as a chain of named stages.
+use candle_core::{Result, Tensor, bail};
+
+use super::{
+    block::{Block, ModulatedBlock},
+    captions::Captions,
+    config::Config,
+    embedders::{CaptionEmbedder, ImageEmbedder},
+    final_layer::FinalLayer,
+    layout::{Layout, PaddingAttention},
+    lora::LoraWeights,
+    patches::unpatchify,
+    times::{TimeEmbedder, Times},
+};
+use crate::{
+    models::{
+        error::LoadResult,
+        weights::{Scope, Weights},
+    },
+    nn::Compute,
+};
+
+/// Module that a generator checkpoint holds its transformer under.
+const GENERATOR_PREFIX: &str = "transformer";
+
+/// Predicts velocities (`noise - x0`) of latents. Cheap to clone: the weights are shared.
+///
+/// Latents come and velocities go in the caller's dtype; in between the transformer computes in its own.
+#[derive(Clone, Debug)]
+pub struct Transformer {
+    config: Config,
+    compute: Compute,
+    padding: PaddingAttention,
+    times: TimeEmbedder,
+    images: ImageEmbedder,
+    captions: CaptionEmbedder,
+    noise_refiner: Vec<ModulatedBlock>,
+    context_refiner: Vec<Block>,
+    layers: Vec<ModulatedBlock>,
+    last: FinalLayer,
+}
+
+impl Transformer {
+    /// Builds the transformer from diffusers names, bare or below `transformer.`; pad tokens are attended to.
+    ///
+    /// # Errors
+    /// An inconsistent config, or weights that are not exactly those of the config.
+    pub fn load(config: &Config, weights: Weights, compute: &Compute) -> LoadResult<Self> {
+        config.validate()?;
+        let below = format!("{GENERATOR_PREFIX}.x_pad_token");
+        let prefix = if weights.contains(&below) {
+            GENERATOR_PREFIX
+        } else {
+            ""
+        };
+        let transformer = Self::from_scope(config, &weights.scope(prefix, compute))?;
+        weights.finish()?;
+        Ok(transformer)
+    }
+
+    fn from_scope(config: &Config, scope: &Scope) -> LoadResult<Self> {
+        let modulated = |name: &str, count| {
+            let blocks = (0..count).map(|i| ModulatedBlock::load(config, &scope.at(name).at(i)));
+            blocks.collect::<LoadResult<Vec<_>>>()
+        };
+        let context = scope.at("context_refiner");
+        let context_refiner =
+            (0..config.n_refiner_layers).map(|i| Block::load(config, &context.at(i)));
+        Ok(Self {
+            config: config.clone(),
+            compute: scope.compute().clone(),
+            padding: PaddingAttention::Attend,
+            times: TimeEmbedder::load(config, &scope.at("t_embedder"))?,
+            images: ImageEmbedder::load(config, scope)?,
+            captions: CaptionEmbedder::load(config, scope)?,
+            noise_refiner: modulated("noise_refiner", config.n_refiner_layers)?,
+            context_refiner: context_refiner.collect::<LoadResult<_>>()?,
+            layers: modulated("layers", config.n_layers)?,
+            last: FinalLayer::load(config, scope)?,
+        })
+    }
+
+    /// The same weights with another treatment of pad tokens.
+    pub fn with_padding(&self, padding: PaddingAttention) -> Self {
+        Self {
+            padding,
+            ..self.clone()
+        }
+    }
+
+    /// The same weights (shared) with low-rank branches beside them.
+    ///
+    /// # Errors
+    /// A branch for a module that the transformer does not have.
+    pub fn with_lora(&self, lora: &LoraWeights) -> LoadResult<Self> {
+        let modulated = |name: &str, blocks: &[ModulatedBlock]| {
+            let blocks = blocks.iter().enumerate();
+            blocks
+                .map(|(i, block)| block.with_lora(&format!("{name}.{i}"), lora))
+                .collect()
+        };
+        let context = self.context_refiner.iter().enumerate();
+        let adapted = Self {
+            noise_refiner: modulated("noise_refiner", &self.noise_refiner),
+            context_refiner: context
+                .map(|(i, block)| block.with_lora(&format!("context_refiner.{i}"), lora))
+                .collect(),
+            layers: modulated("layers", &self.layers),
+            ..self.clone()
+        };
+        lora.finish()?;
+        Ok(adapted)
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn compute(&self) -> &Compute {
+        &self.compute
+    }
+
+    /// Editor form: the reference is a first frame of tokens, modulated at the clean time.
+    ///
+    /// `latents` and `reference` `[B, C, h, w]`, `sigma` `[B]` float32; answers the velocity `[B, C, h, w]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit each other, the config or the patch size.
+    pub fn velocity_with_reference(
+        &self,
+        latents: &Tensor,
+        reference: &Tensor,
+        sigma: &Tensor,
+        captions: &Captions,
+    ) -> Result<Tensor> {
+        if reference.shape() != latents.shape() {
+            bail!(
+                "the reference has shape {:?}, the latents {:?}",
+                reference.shape(),
+                latents.shape()
+            );
+        }
+        self.run(&[reference, latents], sigma, captions)
+    }
+
+    /// Text-to-image form: teacher and fake score.
+    ///
+    /// `latents` `[B, C, h, w]`, `sigma` `[B]` float32; answers the velocity `[B, C, h, w]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit each other, the config or the patch size.
+    pub fn velocity(
+        &self,
+        latents: &Tensor,
+        sigma: &Tensor,
+        captions: &Captions,
+    ) -> Result<Tensor> {
+        self.run(&[latents], sigma, captions)
+    }
+
+    fn run(&self, frames: &[&Tensor], sigma: &Tensor, captions: &Captions) -> Result<Tensor> {
+        let layout = self.layout(frames, captions)?;
+        let times = self.embed_times(sigma, &layout)?;
+        let image = self.refine_image(&self.embed_image(frames)?, &layout, &times)?;
+        let caption = self.refine_captions(&self.embed_captions(captions)?, &layout)?;
+        let unified = self.mix(&image, &caption, &layout, &times)?;
+        let velocity = self.project(&unified, &layout, &times)?;
+        frames.last().map_or(Ok(velocity.clone()), |noisy| {
+            velocity.to_dtype(noisy.dtype())
+        })
+    }
+
+    /// Stage 1: positions and masks, from shapes alone. `frames` `[B, C, h, w]` each, the noisy one last.
+    ///
+    /// # Errors
+    /// Frames or captions whose shapes do not fit the config.
+    pub fn layout(&self, frames: &[&Tensor], captions: &Captions) -> Result<Layout> {
+        let Some(noisy) = frames.last() else {
+            bail!("a forward needs at least one frame");
+        };
+        let (batch, channels, height, width) = noisy.dims4()?;
+        let patch = self.config.patch();
+        if channels != self.config.in_channels {
+            bail!(
+                "the latents have {channels} channels, the transformer {}",
+                self.config.in_channels
+            );
+        }
+        if height == 0
+            || width == 0
+            || !height.is_multiple_of(patch)
+            || !width.is_multiple_of(patch)
+        {
+            bail!("latents of {height} x {width} are not whole patches of {patch}");
+        }
+        let (items, padded, features) = captions.features.dims3()?;
+        let fits = captions
+            .lengths
+            .iter()
+            .all(|length| (1..=padded).contains(length));
+        if items != batch || captions.lengths.len() != batch || !fits {
+            bail!(
+                "captions {:?} of lengths {:?} for a batch of {batch}",
+                captions.features.shape(),
+                captions.lengths
+            );
+        }
+        if features != self.config.cap_feat_dim || !padded.is_multiple_of(super::TOKEN_MULTIPLE) {
+            bail!(
+                "captions are {padded} tokens of width {features}, expected a multiple of {} and width {}",
+                super::TOKEN_MULTIPLE,
+                self.config.cap_feat_dim
+            );
+        }
+        let grid = [frames.len(), height / patch, width / patch];
+        Layout::new(&self.config, grid, captions, self.padding, &self.compute)
+    }
+
+    /// Stage 2: time embeddings of noisy and, where there is a reference, clean tokens. `sigma` `[B]`.
+    ///
+    /// # Errors
+    /// The device refuses.
+    pub fn embed_times(&self, sigma: &Tensor, layout: &Layout) -> Result<Times> {
+        let clean_tokens = (layout.frames - 1) * layout.frame_tokens();
+        let clean = match clean_tokens {
+            0 => None,
+            tokens => Some((self.times.forward(&sigma.zeros_like()?)?, tokens)),
+        };
+        Ok(Times {
+            noisy: self.times.forward(sigma)?,
+            clean,
+        })
+    }
+
+    /// Stage 3: image tokens `[B, Si, D]` with pads.
+    ///
+    /// # Errors
+    /// Frames of different shape.
+    pub fn embed_image(&self, frames: &[&Tensor]) -> Result<Tensor> {
+        self.images.forward(frames)
+    }
+
+    /// Stage 4: the noise refiner. `[B, Si, D]`
+    ///
+    /// # Errors
+    /// Tokens that are not those of `layout`.
+    pub fn refine_image(&self, tokens: &Tensor, layout: &Layout, times: &Times) -> Result<Tensor> {
+        let segment = &layout.image;
+        self.noise_refiner
+            .iter()
+            .try_fold(tokens.clone(), |x, block| {
+                block.forward(&x, &segment.rotations, &segment.mask, times)
+            })
+    }
+
+    /// Stage 5: caption tokens `[B, Lp, D]` with pads.
+    ///
+    /// # Errors
+    /// Captions of another width.
+    pub fn embed_captions(&self, captions: &Captions) -> Result<Tensor> {
+        self.captions.forward(captions)
+    }
+
+    /// Stage 6: the context refiner. `[B, Lp, D]`
+    ///
+    /// # Errors
+    /// Tokens that are not those of `layout`.
+    pub fn refine_captions(&self, tokens: &Tensor, layout: &Layout) -> Result<Tensor> {
+        let segment = &layout.caption;
+        self.context_refiner
+            .iter()
+            .try_fold(tokens.clone(), |x, block| {
+                block.forward(&x, &segment.rotations, &segment.mask)
+            })
+    }
+
+    /// Stage 7: the main layers over image, then caption. `[B, Si + Lp, D]`
+    ///
+    /// # Errors
+    /// Tokens that are not those of `layout`.
+    pub fn mix(
+        &self,
+        image: &Tensor,
+        caption: &Tensor,
+        layout: &Layout,
+        times: &Times,
+    ) -> Result<Tensor> {
+        let segment = &layout.unified;
+        let unified = Tensor::cat(&[image, caption], 1)?;
+        self.layers.iter().try_fold(unified, |x, block| {
+            block.forward(&x, &segment.rotations, &segment.mask, times)
+        })
+    }
+
+    /// Stage 8: the velocity `[B, C, h, w]` of the noisy frame.
+    ///
+    /// # Errors
+    /// Tokens that are not those of `layout`.
+    pub fn project(&self, unified: &Tensor, layout: &Layout, times: &Times) -> Result<Tensor> {
+        let tokens = layout.frame_tokens();
+        let noisy = unified.narrow(1, (layout.frames - 1) * tokens, tokens)?;
+        let patches = self.last.forward(&noisy.contiguous()?, times)?;
+        // the network predicts x0 - noise
+        unpatchify(&patches, layout.grid, self.config.patch())?.neg()
+    }
+}
