@@ -17,6 +17,7 @@ use crate::{
 const PREFIX: &str = "model";
 
 /// A frozen Qwen3 up to its second-to-last layer (candle-transformers' Z-Image text encoder).
+#[derive(Clone, Debug)]
 pub struct TextEncoder {
     model: ZImageTextEncoder,
     device: Device,

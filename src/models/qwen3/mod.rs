@@ -5,4 +5,4 @@ mod tokenizer;
 
 pub use config::Config;
 pub use encoder::TextEncoder;
-pub use tokenizer::{ChatTokenizer, Thinking};
+pub use tokenizer::{ChatTokenizer, Thinking, TokenIds, TokenizerError};

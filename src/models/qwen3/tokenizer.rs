@@ -41,7 +41,29 @@ struct Settings {
     chat_template: Option<String>,
 }
 
+/// One tokenized text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenIds {
+    pub ids: Vec<u32>,
+    /// Tokens that were cut off at the end.
+    pub truncated: usize,
+}
+
+/// A text that cannot be tokenized.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    #[error(
+        "the bundle's chat template fails on this text: {0}; choose another text or another bundle"
+    )]
+    Template(#[from] minijinja::Error),
+    #[error(
+        "the bundle's tokenizer cannot represent this text: {reason}; choose another text or another bundle"
+    )]
+    Tokenize { reason: String },
+}
+
 /// Chat template and tokenizer of a bundle.
+#[derive(Clone, Debug)]
 pub struct ChatTokenizer {
     tokenizer: Tokenizer,
     templates: Environment<'static>,
@@ -73,7 +95,7 @@ impl ChatTokenizer {
             })?,
         };
         loaded
-            .template("", Thinking::EmptyBlock)
+            .render("", Thinking::EmptyBlock)
             .map_err(|source| LoadError::Template {
                 file: file.into(),
                 source,
@@ -85,7 +107,26 @@ impl ChatTokenizer {
     ///
     /// # Errors
     /// The template fails on this text.
-    pub fn template(&self, text: &str, thinking: Thinking) -> Result<String, minijinja::Error> {
+    pub fn template(&self, text: &str, thinking: Thinking) -> Result<String, TokenizerError> {
+        Ok(self.render(text, thinking)?)
+    }
+
+    /// Ids of a templated text, at most 512: a longer one loses its end.
+    ///
+    /// # Errors
+    /// The tokenizer cannot represent the text.
+    pub fn encode(&self, templated: &str) -> Result<TokenIds, TokenizerError> {
+        let encoding = self.tokenizer.encode(templated, true);
+        let encoding = encoding.map_err(|error| TokenizerError::Tokenize {
+            reason: error.to_string(),
+        })?;
+        let mut ids = encoding.get_ids().to_vec();
+        let truncated = ids.len().saturating_sub(MAX_TOKENS);
+        ids.truncate(MAX_TOKENS);
+        Ok(TokenIds { ids, truncated })
+    }
+
+    fn render(&self, text: &str, thinking: Thinking) -> Result<String, minijinja::Error> {
         self.templates.get_template(TEMPLATE)?.render(context! {
             messages => [context! { role => "user", content => text }],
             add_generation_prompt => true,
@@ -93,14 +134,9 @@ impl ChatTokenizer {
         })
     }
 
-    /// Ids of a templated text, at most 512: a longer one loses its end.
-    ///
-    /// # Errors
-    /// The tokenizer cannot represent the text.
-    pub fn encode(&self, templated: &str) -> Result<Vec<u32>, tokenizers::Error> {
-        let mut ids = self.tokenizer.encode(templated, true)?.get_ids().to_vec();
-        ids.truncate(MAX_TOKENS);
-        Ok(ids)
+    /// The id of one token as the tokenizer writes it, such as `<|im_end|>`.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
     }
 }
 
