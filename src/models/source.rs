@@ -145,7 +145,7 @@ fn parse_hub(text: &str, rest: &str) -> Result<HubRef, RefError> {
 }
 
 /// A path component that cannot leave its directory.
-fn is_word(text: &str) -> bool {
+pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('.')
         && text

@@ -149,25 +149,33 @@ impl Pull<'_> {
         if files.is_empty() {
             return Ok(Vec::new());
         }
-        let entries = self
-            .remote
-            .get_paths_info()
-            .paths(files)
+        let request = self.remote.get_paths_info().paths(files.clone());
+        let listed = request
             .revision(&*self.commit)
             .send()
-            .await;
-        let entries = entries.map_err(|error| refusal(error, hub))?;
-        let file = |entry| match entry {
-            RepoTreeEntry::File {
-                path, size, oid, ..
-            } => Some(Entry {
-                path,
-                size,
-                id: oid,
-            }),
-            RepoTreeEntry::Directory { .. } => None,
+            .await
+            .map_err(|error| refusal(error, hub))?;
+        let find = |file: String| {
+            let size_and_id = listed.iter().find_map(|entry| match entry {
+                RepoTreeEntry::File {
+                    path, size, oid, ..
+                } if *path == file => Some((*size, oid.clone())),
+                _ => None,
+            });
+            match size_and_id {
+                Some((size, id)) => Ok(Entry {
+                    path: file,
+                    size,
+                    id,
+                }),
+                None => Err(HubError::NoFile {
+                    repository: hub.repository(),
+                    file,
+                    candidates: Vec::new(),
+                }),
+            }
         };
-        Ok(entries.into_iter().filter_map(file).collect())
+        files.into_iter().map(find).collect()
     }
 
     /// Brings one file into the snapshot.

@@ -3,6 +3,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
+use crate::models::source::is_word;
+
 const INDEX: &str = "model_index.json";
 const SETTINGS: &str = crate::models::bundle::FILE_NAME;
 const WEIGHTS: &str = ".safetensors";
@@ -22,6 +24,9 @@ const COMPONENTS: &[&str] = &["transformer", "text_encoder", TOKENIZER, "vae"];
 
 /// Whether a bundle uses this file of a repository: never code, pickles or pictures.
 pub(super) fn is_needed(path: &str) -> bool {
+    if !path.split('/').all(is_word) {
+        return false;
+    }
     match path.split('/').collect::<Vec<_>>()[..] {
         [file] => file == INDEX || file == SETTINGS,
         [SCHEDULER, file] => file == "scheduler_config.json",
@@ -139,6 +144,8 @@ mod tests {
             "model.safetensors",
             "weights.pt",
             "a/b/config.json",
+            "../config.json",
+            "/config.json",
             ".gitattributes",
         ] {
             assert!(!is_needed(path), "{path}");

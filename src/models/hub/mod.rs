@@ -60,7 +60,7 @@ impl PullProgress for Silent {
 pub enum HubError {
     #[error("{reference} is not in the cache {} (missing {}) and downloads are off; run `npedit pull {reference}` with a connection, or leave out --offline and HF_HUB_OFFLINE", cache.display(), missing.join(", "))]
     NotCached {
-        reference: HubRef,
+        reference: Box<HubRef>,
         cache: PathBuf,
         missing: Vec<String>,
     },
@@ -126,7 +126,7 @@ pub fn obtain(
     match cache::locate(&access.cache, hub, wanted) {
         Ok(path) => Ok(path),
         Err(missing) if access.offline => Err(HubError::NotCached {
-            reference: hub.clone(),
+            reference: Box::new(hub.clone()),
             cache: access.cache.clone(),
             missing,
         }),

@@ -1,0 +1,65 @@
+//! Flags that several commands share; each is a layer over the settings.
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{Config, ConfigError, Given, Loaded, Setting};
+
+/// Where the settings come from.
+#[derive(Debug, Args)]
+pub(super) struct SettingsArgs {
+    /// Settings file; configs/default.toml in the sources is the manual
+    #[arg(long, value_name = "FILE", env = "NPEDIT_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl SettingsArgs {
+    pub(super) fn given(&self) -> Given {
+        Given {
+            file: self.config.clone(),
+            flags: Vec::new(),
+        }
+    }
+
+    pub(super) fn load(&self) -> Result<Loaded, ConfigError> {
+        Config::load(&self.given())
+    }
+}
+
+/// Which model, and where it runs.
+#[derive(Debug, Args)]
+pub(super) struct ModelArgs {
+    /// Bundle: a directory in diffusers layout, or hf:owner/name[@revision]
+    #[arg(long, value_name = "REF")]
+    model: Option<String>,
+    /// Generator weights: a .safetensors or .pt file, or hf:owner/name[@revision]/file
+    #[arg(long, value_name = "REF")]
+    generator: Option<String>,
+    /// Use only local and cached files, open no connection
+    #[arg(long)]
+    offline: bool,
+    /// Where to compute
+    #[arg(long, value_parser = ["auto", "cpu", "cuda"])]
+    device: Option<String>,
+    /// Number format of all models
+    #[arg(long, value_parser = ["auto", "f32", "bf16"])]
+    dtype: Option<String>,
+}
+
+impl ModelArgs {
+    pub(super) fn add_to(&self, given: Given) -> Given {
+        let text = |value: &Option<String>| value.clone().map(Setting::Text);
+        given
+            .flag("model.reference", text(&self.model), "--model")
+            .flag("model.generator", text(&self.generator), "--generator")
+            .flag(
+                "model.offline",
+                self.offline.then_some(Setting::Bool(true)),
+                "--offline",
+            )
+            .flag("model.device", text(&self.device), "--device")
+            .flag("model.transformer_dtype", text(&self.dtype), "--dtype")
+            .flag("model.text_encoder_dtype", text(&self.dtype), "--dtype")
+            .flag("model.vae_dtype", text(&self.dtype), "--dtype")
+    }
+}

@@ -1,0 +1,39 @@
+//! Progress on stderr; indicatif draws nothing where stderr is no terminal.
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::models::hub::PullProgress;
+
+/// One bar, for the file that is being downloaded.
+pub(super) struct DownloadBar {
+    bar: ProgressBar,
+}
+
+impl DownloadBar {
+    pub(super) fn new() -> Self {
+        let style = ProgressStyle::with_template(
+            "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        )
+        .expect("the template is valid");
+        Self {
+            bar: ProgressBar::no_length().with_style(style),
+        }
+    }
+
+    /// Removes the bar.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl PullProgress for DownloadBar {
+    fn file(&self, path: &str, size: u64, have: u64) {
+        self.bar.set_message(path.to_owned());
+        self.bar.set_length(size);
+        self.bar.set_position(have);
+        self.bar.reset_eta();
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+}

@@ -1,0 +1,46 @@
+use std::fs;
+
+use crate::process::{command, finish, npedit};
+
+#[test]
+fn show_prints_values_with_their_layer() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("mine.toml"), "[edit]\nmax_n = 2\n").unwrap();
+    let mut show = command(dir.path(), &["config", "show", "--config", "mine.toml"]);
+    let text = finish(show.env("NPEDIT__SERVER__PORT", "9000").output().unwrap()).succeeds();
+    let line = |key: &str| text.lines().find(|line| line.starts_with(key)).unwrap();
+    assert!(line("max_n").starts_with("max_n = 2 ") && line("max_n").ends_with("# mine.toml"));
+    assert!(line("port").ends_with("# environment NPEDIT__SERVER__PORT"));
+    assert!(line("host").ends_with("# default"));
+    assert!(!text.contains('\u{1b}'));
+}
+
+#[test]
+fn what_show_prints_is_itself_a_settings_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = npedit(dir.path(), &["config", "show"]).succeeds();
+    fs::write(dir.path().join("shown.toml"), shown).unwrap();
+    npedit(dir.path(), &["config", "check", "--config", "shown.toml"]).succeeds();
+}
+
+#[test]
+fn check_reports_every_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("bad.toml"),
+        "[server]\nprot = 1\nhost = \"x\"\n[edit]\nmax_steps = 9\n",
+    )
+    .unwrap();
+    npedit(dir.path(), &["config", "check", "--config", "bad.toml"]).fails_with(
+        2,
+        &[
+            "3 mistakes",
+            "server.prot",
+            "did you mean server.port?",
+            "server.host = \"x\"",
+            "edit.max_steps = 9",
+            "bad.toml",
+        ],
+    );
+    npedit(dir.path(), &["config", "check", "--config", "none.toml"]).fails_with(2, &["none.toml"]);
+}
