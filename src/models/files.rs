@@ -4,7 +4,7 @@ use std::{
     fmt,
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
@@ -221,6 +221,19 @@ impl Blob {
         }
         Ok(hash.finalize().into())
     }
+}
+
+/// SHA-256 in hex of one file outside a bundle.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn file_sha256(path: &Path) -> LoadResult<String> {
+    Ok(hex(&Blob::disk(path.to_owned())?.sha256()?))
+}
+
+/// SHA-256 in hex of bytes in memory.
+pub fn hex_sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,0 +1,219 @@
+//! The models of one bundle, loaded and placed.
+use std::path::PathBuf;
+
+use candle_core::{DType, Device};
+
+use super::{
+    identity::{BundleIdentity, DeviceClass, RoleDtypes},
+    sampler::Sampler,
+    sigmas::{Sigmas, SigmasError},
+    text::InstructionEncoder,
+    velocity::Generator,
+};
+use crate::{
+    models::{
+        bundle::{self, BundleError, BundleSettings},
+        error::LoadError,
+        files::{Files, file_sha256, hex_sha256},
+        qwen3::{self, ChatTokenizer, TextEncoder},
+        vae::{self, AutoencoderKl},
+        weights::Weights,
+        zimage::{self, PaddingAttention, Transformer},
+    },
+    nn::Compute,
+};
+
+/// Where each component runs, and in what precision.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    pub device: Device,
+    pub transformer: DType,
+    pub text_encoder: DType,
+    pub vae: DType,
+}
+
+/// Where the editor's weights come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GeneratorWeights {
+    /// The bundle's own `transformer/`.
+    Bundle,
+    /// A file beside the bundle: `.safetensors`, or the released torch `.pt`.
+    File(PathBuf),
+}
+
+/// Where a bundle's files are, and what people call it.
+#[derive(Debug, Clone)]
+pub struct BundleSource {
+    pub name: String,
+    pub files: Files,
+    pub generator: GeneratorWeights,
+}
+
+/// Everything that an edit needs.
+pub struct EditBundle {
+    pub settings: BundleSettings,
+    pub identity: BundleIdentity,
+    pub device: Device,
+    pub generator: Generator,
+    pub vae: AutoencoderKl,
+    pub text: InstructionEncoder,
+}
+
+/// A bundle that cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum EditBundleError {
+    #[error(transparent)]
+    Settings(#[from] BundleError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(
+        "{part} of the bundle does not fit its transformer: {found} where {expected} is needed; use parts that belong together"
+    )]
+    Mismatch {
+        part: &'static str,
+        found: String,
+        expected: String,
+    },
+}
+
+impl EditBundle {
+    /// Loads every component; the hash of the files is taken meanwhile.
+    ///
+    /// # Errors
+    /// See [`EditBundleError`].
+    pub fn load(source: &BundleSource, placement: &Placement) -> Result<Self, EditBundleError> {
+        let settings = read_settings(&source.files)?;
+        std::thread::scope(|scope| {
+            let hash = scope.spawn(|| source.sha256());
+            let (text, features) = load_text(source, placement)?;
+            let vae = load_vae(source, placement)?;
+            let generator = load_generator(source, placement)?;
+            let config = generator.config();
+            fits(
+                "vae",
+                "latent channels",
+                vae.latent_channels(),
+                config.in_channels,
+            )?;
+            fits("text_encoder", "features", features, config.cap_feat_dim)?;
+            let padding = if settings.attend_padding {
+                PaddingAttention::Attend
+            } else {
+                PaddingAttention::Mask
+            };
+            Ok(Self {
+                generator: Generator(generator.with_padding(padding)),
+                settings,
+                identity: BundleIdentity {
+                    name: source.name.clone(),
+                    sha256: hash
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+                    device: DeviceClass::from(&placement.device),
+                    dtypes: RoleDtypes::from(placement),
+                },
+                device: placement.device.clone(),
+                vae,
+                text,
+            })
+        })
+    }
+
+    /// Both sides of a picture that the model sees are multiples of this many pixels.
+    pub fn size_multiple(&self) -> usize {
+        self.vae.downscale_factor() * self.generator.0.config().patch()
+    }
+
+    /// The bundle's own sampler.
+    pub fn sampler(&self) -> Sampler {
+        match self.settings.sampler {
+            bundle::Sampler::Stochastic => Sampler::Stochastic {
+                eta: self.settings.eta,
+            },
+            bundle::Sampler::Euler => Sampler::Euler,
+        }
+    }
+
+    /// Noise levels of an edit in `steps` steps.
+    ///
+    /// # Errors
+    /// A step count that no edit has.
+    pub fn sigmas(&self, steps: usize) -> Result<Sigmas, SigmasError> {
+        Sigmas::for_edit(steps, &self.settings.sigmas, self.settings.shift)
+    }
+}
+
+impl BundleSource {
+    /// Hex sha256 over everything that decides the pictures.
+    fn sha256(&self) -> Result<String, LoadError> {
+        let base = self.files.sha256()?;
+        match &self.generator {
+            GeneratorWeights::Bundle => Ok(base),
+            GeneratorWeights::File(path) => Ok(hex_sha256(
+                format!("{base}{}", file_sha256(path)?).as_bytes(),
+            )),
+        }
+    }
+}
+
+fn read_settings(files: &Files) -> Result<BundleSettings, EditBundleError> {
+    if !files.exists(bundle::FILE_NAME) {
+        return Ok(BundleSettings::default());
+    }
+    Ok(BundleSettings::parse(&files.read(bundle::FILE_NAME)?)?)
+}
+
+/// The text encoder, and the width of its features.
+fn load_text(
+    source: &BundleSource,
+    placement: &Placement,
+) -> Result<(InstructionEncoder, usize), LoadError> {
+    let config = qwen3::Config::read(&source.files)?;
+    let weights = Weights::safetensors(&source.files, "text_encoder")?;
+    let encoder = TextEncoder::load(&config, weights, &placement.compute(placement.text_encoder))?;
+    let tokenizer = ChatTokenizer::load(&source.files)?;
+    Ok((
+        InstructionEncoder { tokenizer, encoder },
+        config.hidden_size,
+    ))
+}
+
+fn load_vae(source: &BundleSource, placement: &Placement) -> Result<AutoencoderKl, LoadError> {
+    let config = vae::Config::read(&source.files)?;
+    let weights = Weights::safetensors(&source.files, "vae")?;
+    AutoencoderKl::load(&config, weights, &placement.compute(placement.vae))
+}
+
+fn load_generator(source: &BundleSource, placement: &Placement) -> Result<Transformer, LoadError> {
+    let config = zimage::Config::read(&source.files)?;
+    let weights = match &source.generator {
+        GeneratorWeights::Bundle => Weights::safetensors(&source.files, "transformer")?,
+        GeneratorWeights::File(path) => Weights::file(path)?,
+    };
+    Transformer::load(&config, weights, &placement.compute(placement.transformer))
+}
+
+impl Placement {
+    fn compute(&self, dtype: DType) -> Compute {
+        Compute {
+            device: self.device.clone(),
+            dtype,
+        }
+    }
+}
+
+fn fits(
+    part: &'static str,
+    what: &str,
+    found: usize,
+    expected: usize,
+) -> Result<(), EditBundleError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(EditBundleError::Mismatch {
+        part,
+        found: format!("{found} {what}"),
+        expected: format!("{expected}"),
+    })
+}
