@@ -4,6 +4,7 @@ pub mod error;
 pub mod files;
 pub mod hub;
 pub mod qwen3;
+pub mod random;
 pub mod source;
 pub mod vae;
 pub mod weights;

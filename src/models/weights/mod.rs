@@ -61,12 +61,16 @@ struct Entry {
     source: Result<Source, String>,
 }
 
+/// Makes the tensor of a name and shape.
+type Draw = Box<dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor>>;
+
 /// All tensors of one model, by checkpoint name. Nothing is read before it is asked for.
-#[derive(Debug)]
 pub struct Weights {
     /// Names the checkpoint in messages.
     origin: String,
     left: RefCell<BTreeMap<String, Entry>>,
+    /// Where a tensor comes from that no file holds; without one it is missing.
+    draw: Option<Draw>,
 }
 
 impl Weights {
@@ -108,10 +112,22 @@ impl Weights {
         Self::new(origin.into(), entries)
     }
 
+    /// Every tensor that a model asks for, made by `draw` from its name and shape.
+    pub fn drawn(
+        origin: &str,
+        draw: impl Fn(&str, &[usize]) -> candle_core::Result<Tensor> + 'static,
+    ) -> Self {
+        Self {
+            draw: Some(Box::new(draw)),
+            ..Self::new(origin.into(), BTreeMap::new())
+        }
+    }
+
     fn new(origin: String, left: BTreeMap<String, Entry>) -> Self {
         Self {
             origin,
             left: RefCell::new(left),
+            draw: None,
         }
     }
 
@@ -148,6 +164,15 @@ impl Weights {
 
     /// Removes and checks one tensor.
     fn take(&self, name: &str, expected: &[usize]) -> LoadResult<Source> {
+        if let Some(draw) = &self.draw {
+            return draw(name, expected)
+                .map(Source::Tensor)
+                .map_err(|source| LoadError::Place {
+                    file: self.origin.clone(),
+                    tensor: name.into(),
+                    source,
+                });
+        }
         let Some(entry) = self.left.borrow_mut().remove(name) else {
             return Err(LoadError::MissingTensor {
                 file: self.origin.clone(),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The tensors below one prefix, placed on one device in one dtype.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Scope<'a> {
     weights: &'a Weights,
     prefix: String,

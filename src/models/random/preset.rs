@@ -1,0 +1,128 @@
+//! Sizes of the random bundles.
+use serde_json::{Value, json};
+
+use crate::models::bundle::BundleSettings;
+
+/// A size of random bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// About a megabyte: an edit takes a fraction of a second on a laptop.
+    Tiny,
+    /// About 150 million parameters in the proportions of the real models: for benchmarks.
+    Small,
+}
+
+impl Preset {
+    pub(super) fn settings(self) -> BundleSettings {
+        let released = BundleSettings::default();
+        match self {
+            Self::Tiny => BundleSettings {
+                target_area_px: 128 * 128,
+                ..released
+            },
+            Self::Small => released,
+        }
+    }
+
+    pub(super) fn transformer(self) -> Value {
+        let (dim, heads, axes, layers, refiners, features) = match self {
+            Self::Tiny => (48, 2, [8, 8, 8], 2, 1, 48),
+            Self::Small => (768, 6, [32, 48, 48], 10, 2, 512),
+        };
+        json!({
+            "_class_name": "ZImageTransformer2DModel",
+            "all_f_patch_size": [1],
+            "all_patch_size": [2],
+            "axes_dims": axes,
+            "axes_lens": [1024, 512, 512],
+            "cap_feat_dim": features,
+            "dim": dim,
+            "in_channels": 16,
+            "n_heads": heads,
+            "n_kv_heads": heads,
+            "n_layers": layers,
+            "n_refiner_layers": refiners,
+            "norm_eps": 1e-5,
+            "qk_norm": true,
+            "rope_theta": 256.0,
+            "siglip_feat_dim": null,
+            "t_scale": 1000.0
+        })
+    }
+
+    pub(super) fn vae(self) -> Value {
+        let (channels, layers, groups) = match self {
+            Self::Tiny => ([8, 16, 16, 16], 1, 4),
+            Self::Small => ([64, 128, 256, 256], 2, 32),
+        };
+        json!({
+            "_class_name": "AutoencoderKL",
+            "act_fn": "silu",
+            "block_out_channels": channels,
+            "down_block_types": vec!["DownEncoderBlock2D"; 4],
+            "force_upcast": true,
+            "in_channels": 3,
+            "latent_channels": 16,
+            "latents_mean": null,
+            "latents_std": null,
+            "layers_per_block": layers,
+            "mid_block_add_attention": true,
+            "norm_num_groups": groups,
+            "out_channels": 3,
+            "sample_size": 1024,
+            "scaling_factor": 0.3611,
+            "shift_factor": 0.1159,
+            "up_block_types": vec!["UpDecoderBlock2D"; 4],
+            "use_post_quant_conv": false,
+            "use_quant_conv": false
+        })
+    }
+
+    pub(super) fn text_encoder(self) -> Value {
+        let (hidden, layers, heads, head_dim, feed_forward) = match self {
+            Self::Tiny => (48, 2, 4, 12, 96),
+            Self::Small => (512, 6, 8, 64, 1536),
+        };
+        json!({
+            "architectures": ["Qwen3Model"],
+            "attention_bias": false,
+            "attention_dropout": 0.0,
+            "head_dim": head_dim,
+            "hidden_act": "silu",
+            "hidden_size": hidden,
+            "intermediate_size": feed_forward,
+            "max_position_embeddings": 40960,
+            "model_type": "qwen3",
+            "num_attention_heads": heads,
+            "num_hidden_layers": layers,
+            "num_key_value_heads": heads / 2,
+            "rms_norm_eps": 1e-6,
+            "rope_scaling": null,
+            "rope_theta": 1_000_000.0,
+            "tie_word_embeddings": true,
+            "use_sliding_window": false,
+            "vocab_size": super::tokenizer::VOCABULARY
+        })
+    }
+}
+
+/// `model_index.json` of diffusers' `ZImagePipeline`.
+pub(super) fn model_index() -> Value {
+    json!({
+        "_class_name": "ZImagePipeline",
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "text_encoder": ["transformers", "Qwen3Model"],
+        "tokenizer": ["transformers", "Qwen2Tokenizer"],
+        "transformer": ["diffusers", "ZImageTransformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKL"]
+    })
+}
+
+pub(super) fn scheduler() -> Value {
+    json!({
+        "_class_name": "FlowMatchEulerDiscreteScheduler",
+        "num_train_timesteps": 1000,
+        "shift": 6.0,
+        "use_dynamic_shifting": false
+    })
+}

@@ -1,0 +1,94 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::models::{
+    bundle::BundleSettings,
+    files::Files,
+    qwen3::{ChatTokenizer, Thinking},
+};
+
+fn bytes_below(root: &Path) -> Vec<(String, Vec<u8>)> {
+    let files = Files::Directory(root.into());
+    let names = files.list().unwrap();
+    names
+        .into_iter()
+        .map(|name| (name.clone(), files.read(&name).unwrap().into_owned()))
+        .collect()
+}
+
+#[test]
+fn the_built_in_bundle_is_the_tiny_preset_of_seed_0() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("tiny");
+    write(&root, Preset::Tiny, 0).unwrap();
+    let mut built_in: BTreeSet<String> = Files::Embedded.list().unwrap().into_iter().collect();
+    assert!(built_in.remove("README.md"), "a model card comes with it");
+    let written = bytes_below(&root);
+    assert_eq!(
+        built_in,
+        written.iter().map(|(name, _)| name.clone()).collect()
+    );
+    for (name, bytes) in written {
+        let same = *Files::Embedded.read(&name).unwrap() == bytes;
+        assert!(
+            same,
+            "{name} differs: run `npedit bundle random` into assets/tiny again"
+        );
+    }
+    assert_eq!(
+        Files::Directory(root).sha256().unwrap(),
+        Files::Embedded.sha256().unwrap()
+    );
+}
+
+#[test]
+fn another_seed_is_another_bundle() {
+    let dir = tempfile::tempdir().unwrap();
+    let hash = |seed| {
+        let root = dir.path().join(format!("{seed}"));
+        write(&root, Preset::Tiny, seed).unwrap();
+        Files::Directory(root).sha256().unwrap()
+    };
+    assert_ne!(hash(1), hash(2));
+}
+
+#[test]
+fn a_directory_with_something_in_it_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("photo.png"), "mine").unwrap();
+    let error = write(dir.path(), Preset::Tiny, 0).unwrap_err();
+    assert!(
+        matches!(error, RandomBundleError::NotEmpty { .. }),
+        "{error}"
+    );
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn every_text_tokenizes_byte_by_byte() {
+    let tokenizer = ChatTokenizer::load(&Files::Embedded).unwrap();
+    let ids = |text: &str| tokenizer.encode(text).unwrap().ids;
+    assert_eq!(ids("A~ \u{e9}\0"), [65, 126, 32, 0xc3, 0xa9, 0]);
+    assert_eq!(ids("<|im_start|><think>"), [257, 259]);
+    let templated = tokenizer.template("hi", Thinking::EmptyBlock).unwrap();
+    assert_eq!(
+        templated,
+        "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    );
+    assert!(ids(&templated).len() < templated.len());
+}
+
+#[test]
+fn the_presets_are_as_large_as_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("tiny");
+    write(&root, Preset::Tiny, 0).unwrap();
+    let total: usize = bytes_below(&root)
+        .iter()
+        .map(|(_, bytes)| bytes.len())
+        .sum();
+    assert!(total < 1_500_000, "{total} bytes");
+    let settings =
+        BundleSettings::parse(&Files::Directory(root).read(bundle::FILE_NAME).unwrap()).unwrap();
+    assert_eq!(settings, Preset::Tiny.settings());
+}
