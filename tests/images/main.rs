@@ -7,5 +7,4 @@ mod lanczos;
 mod memory;
 mod mutated;
 mod orientation;
-mod preprocess;
 mod refused;

@@ -19,6 +19,7 @@ const MAX_SCANS: usize = 64;
 /// # Errors
 /// Over `limits`, truncated, damaged, or of a rare kind (arithmetic coding, lossless, 12 bits).
 pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Raster, ImageError> {
+    let outline = Outline::read(bytes)?;
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(usize::from(u16::MAX))
@@ -31,11 +32,11 @@ pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Raster, Image
     };
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     limits.check(width, height)?;
-    if !is_complete(bytes) {
+    if !outline.complete {
         return Err(ImageError::Truncated { format: FORMAT });
     }
-    let kind = Kind::of(stored)?;
-    decoder.set_options(options.jpeg_set_out_colorspace(kind.decoded(stored)));
+    let kind = Kind::of(info.components, stored)?;
+    decoder.set_options(options.jpeg_set_out_colorspace(kind.decoded()));
     let profile = decoder.icc_profile().into();
     let exif = decoder.exif().cloned();
     let samples = decoder.decode().map_err(failed)?;
@@ -57,24 +58,24 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(stored: ColorSpace) -> Result<Self, ImageError> {
-        match stored {
-            ColorSpace::Luma => Ok(Self::Gray),
-            ColorSpace::YCbCr | ColorSpace::RGB => Ok(Self::Rgb),
-            ColorSpace::CMYK => Ok(Self::Cmyk),
-            ColorSpace::YCCK => Ok(Self::Ycck),
-            other => Err(ImageError::Unsupported {
-                format: FORMAT,
-                feature: format!("components {other:?}"),
-            }),
+    /// `stored` alone does not tell: until it decodes, the decoder calls three plain components CMYK.
+    fn of(components: u8, stored: ColorSpace) -> Result<Self, ImageError> {
+        match (components, stored) {
+            (1, _) => Ok(Self::Gray),
+            (3, _) => Ok(Self::Rgb),
+            (4, ColorSpace::CMYK) => Ok(Self::Cmyk),
+            (4, ColorSpace::YCCK) => Ok(Self::Ycck),
+            _ => Err(unsupported(format!("{components} components, {stored:?}"))),
         }
     }
 
     /// What to ask the decoder for: inks come as stored.
-    fn decoded(self, stored: ColorSpace) -> ColorSpace {
+    fn decoded(self) -> ColorSpace {
         match self {
+            Self::Gray => ColorSpace::Luma,
             Self::Rgb => ColorSpace::RGB,
-            Self::Gray | Self::Cmyk | Self::Ycck => stored,
+            Self::Cmyk => ColorSpace::CMYK,
+            Self::Ycck => ColorSpace::YCCK,
         }
     }
 
@@ -122,18 +123,47 @@ impl Kind {
     }
 }
 
-/// Whether an end marker follows the first scan. The decoder itself does not miss the last bytes.
-fn is_complete(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(&[0xff, marker, ref rest @ ..]) = bytes.get(at..) {
-        match (marker, rest) {
-            (0xff, _) => at += 1,
-            (0xda, scan) => return scan.windows(2).any(|pair| pair == [0xff, 0xd9]),
-            (_, [high, low, ..]) => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
-            _ => return false,
+/// What the markers say up to the first scan, and whether an end marker follows it: the decoder
+/// takes a file that lacks its last bytes, and calls a coding it does not know damage.
+struct Outline {
+    complete: bool,
+}
+
+impl Outline {
+    fn read(bytes: &[u8]) -> Result<Self, ImageError> {
+        let mut at = 2;
+        while let Some(&[0xff, marker, ref rest @ ..]) = bytes.get(at..) {
+            match (marker, rest) {
+                (0xff, _) => {
+                    at += 1;
+                    continue;
+                }
+                (0xc4 | 0xc8 | 0xcc, _) => {} // tables, not frames
+                (0xc0..=0xc2, &[_, _, 8, ..]) => {}
+                (0xc0..=0xc2, &[_, _, bits, ..]) => {
+                    return Err(unsupported(format!("{bits} bits a sample")));
+                }
+                (0xc3..=0xcf, _) => {
+                    return Err(unsupported("arithmetic, lossless or hierarchical coding"));
+                }
+                (0xda, scan) => {
+                    let complete = scan.windows(2).any(|pair| pair == [0xff, 0xd9]);
+                    return Ok(Self { complete });
+                }
+                _ => {}
+            }
+            let &[high, low, ..] = rest else { break };
+            at += 2 + usize::from(u16::from_be_bytes([high, low]));
         }
+        Ok(Self { complete: false })
     }
-    false
+}
+
+fn unsupported(feature: impl Into<String>) -> ImageError {
+    ImageError::Unsupported {
+        format: FORMAT,
+        feature: feature.into(),
+    }
 }
 
 fn failed(error: DecodeErrors) -> ImageError {
@@ -141,10 +171,7 @@ fn failed(error: DecodeErrors) -> ImageError {
         DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => {
             ImageError::Truncated { format: FORMAT }
         }
-        DecodeErrors::Unsupported(scheme) => ImageError::Unsupported {
-            format: FORMAT,
-            feature: format!("{scheme:?}"),
-        },
+        DecodeErrors::Unsupported(scheme) => unsupported(format!("{scheme:?}")),
         error => ImageError::Damaged {
             format: FORMAT,
             reason: format!("{error:?}"),

@@ -74,11 +74,9 @@ mod tests {
 
     #[test]
     fn halves_go_to_even_and_the_rest_is_clamped() {
-        let value = |level: f32| level / 127.5 - 1.0;
-        assert_eq!(
-            [0.5, 1.5, 2.5].map(|level| to_byte(value(level))),
-            [0, 2, 2]
-        );
+        // Samples whose level is a half exactly in f32: 76.5, 126.5, 127.5, 161.5 and 162.5.
+        let halves = [-0.4, -0.007_843_14, 0.0, 0.266_666_6, 0.274_509_76];
+        assert_eq!(halves.map(to_byte), [76, 126, 128, 162, 162]);
         assert_eq!([-7.0, 7.0].map(to_byte), [0, 255]);
     }
 
