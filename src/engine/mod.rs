@@ -1,1 +1,216 @@
-//! engine (filled in by its first commit).
+//! Serves edits on one device: admission, the device thread, readiness, bounded work beside it.
+mod admission;
+mod editor;
+mod error;
+mod readiness;
+mod request;
+mod worker;
+mod workers;
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{oneshot, watch};
+
+pub use crate::pipelines::{
+    error::{EditError, Stage},
+    identity::{BundleIdentity, DeviceClass, RoleDtypes},
+    image::{ImageError, ImageLimits, ImageWarning, OutputFormat, OutputSize, SourceImage},
+    noise::{Grid, NoiseDraw},
+    progress::{Observer, Progress, StageTimings},
+    request::{EditInput, EditOutput, EditWarning, EditedImage, NoiseSource, PreprocessRule},
+    sampler::Sampler,
+    sigmas::{STEPS, Sigmas, SigmasError},
+};
+pub use admission::Permit;
+pub use editor::{Editor, Profile};
+pub use error::EngineError;
+pub use readiness::Readiness;
+pub use request::{EditRequest, Edited, EncodedImage};
+
+use crate::{
+    config::{self, Config},
+    pipelines::image,
+};
+use admission::Admission;
+use worker::EditCommand;
+use workers::Workers;
+
+/// Stack of the device thread: candle drops and walks its graphs by recursion.
+const DEVICE_STACK_BYTES: usize = 64 << 20;
+
+/// What bounds the engine.
+#[derive(Clone, Debug)]
+pub struct EngineLimits {
+    /// Edits that may wait for the device.
+    pub queue_depth: usize,
+    /// Images decoded or encoded at the same time, at least 1.
+    pub decode_workers: usize,
+    /// From admission to answer.
+    pub edit_timeout: Duration,
+    pub images: ImageLimits,
+}
+
+impl From<&config::Images> for ImageLimits {
+    fn from(images: &config::Images) -> Self {
+        Self {
+            max_pixels: images.max_pixels,
+            max_side_px: images.max_side_px,
+            max_bytes: images.max_bytes,
+        }
+    }
+}
+
+impl From<&Config> for EngineLimits {
+    fn from(config: &Config) -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self {
+            queue_depth: config.engine.queue_depth,
+            decode_workers: match config.images.decode_workers {
+                0 => cores(),
+                workers => workers,
+            },
+            edit_timeout: config.server.edit_timeout,
+            images: (&config.images).into(),
+        }
+    }
+}
+
+/// Handle of the engine; the device thread ends when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    admission: Admission,
+    commands: mpsc::Sender<EditCommand>,
+    readiness: watch::Receiver<Readiness>,
+    workers: Workers,
+    limits: Arc<EngineLimits>,
+}
+
+impl Engine {
+    /// Starts the device thread, which loads the editor and warms it with one edit.
+    ///
+    /// # Errors
+    /// The operating system gives no thread.
+    pub fn start<E, L>(
+        limits: EngineLimits,
+        load: impl FnOnce() -> Result<E, L> + Send + 'static,
+    ) -> std::io::Result<Self>
+    where
+        E: Editor,
+        L: std::error::Error + Send + Sync + 'static,
+    {
+        let (commands, received) = mpsc::channel();
+        let (announce, readiness) = watch::channel(Readiness::Loading);
+        let admission = Admission::new(limits.queue_depth, limits.edit_timeout);
+        let device = worker::DeviceThread {
+            commands: received,
+            readiness: announce,
+            admission: admission.clone(),
+        };
+        std::thread::Builder::new()
+            .name("device".into())
+            .stack_size(DEVICE_STACK_BYTES)
+            .spawn(move || device.run(load))?;
+        Ok(Self {
+            admission,
+            commands,
+            readiness,
+            workers: Workers::new(limits.decode_workers),
+            limits: Arc::new(limits),
+        })
+    }
+
+    /// A place in the queue; taken before any work for a request.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`].
+    pub fn admit(&self) -> Result<Permit, EngineError> {
+        self.admission.admit()
+    }
+
+    /// What is loaded.
+    ///
+    /// # Errors
+    /// [`EngineError::NotReady`].
+    pub fn profile(&self) -> Result<Arc<Profile>, EngineError> {
+        match self.readiness() {
+            Readiness::Ready(profile) => Ok(profile),
+            state => Err(EngineError::NotReady { state }),
+        }
+    }
+
+    /// How far the start has come.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.borrow().clone()
+    }
+
+    /// Waits until the editor is ready, or has failed to load.
+    pub async fn started(&self) -> Readiness {
+        let mut readiness = self.readiness.clone();
+        let settled =
+            |state: &Readiness| matches!(state, Readiness::Ready(_) | Readiness::Failed { .. });
+        match readiness.wait_for(settled).await {
+            Ok(state) => state.clone(),
+            // The device thread keeps the sender until it ends, and it settles before it ends.
+            Err(_) => self.readiness(),
+        }
+    }
+
+    /// Runs work that would hold up the async threads; at most `decode_workers` at a time.
+    ///
+    /// # Errors
+    /// [`EngineError::Panicked`].
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.workers.run(work).await
+    }
+
+    /// Decodes an uploaded image under the limits.
+    ///
+    /// # Errors
+    /// [`EngineError::Image`].
+    pub async fn read_image(&self, bytes: Vec<u8>) -> Result<SourceImage, EngineError> {
+        let limits = self.limits.clone();
+        Ok(self
+            .blocking(move || image::decode(&bytes, &limits.images))
+            .await??)
+    }
+
+    /// Runs one edit and encodes its images. Dropping the future cancels it: before it costs anything while it waits,
+    /// between two steps while it runs.
+    ///
+    /// # Errors
+    /// Every variant but `Overloaded`.
+    pub async fn edit(&self, permit: Permit, request: EditRequest) -> Result<Edited, EngineError> {
+        let deadline = permit.deadline();
+        let limit = self.limits.edit_timeout;
+        tokio::time::timeout_at(deadline.into(), self.run(permit, request))
+            .await
+            .map_err(|_| EngineError::DeadlineExceeded { limit })?
+    }
+
+    async fn run(&self, permit: Permit, request: EditRequest) -> Result<Edited, EngineError> {
+        self.profile()?;
+        let (reply, answer) = oneshot::channel();
+        let seeds = request.seeds.clone();
+        let output = request.output;
+        let command = EditCommand {
+            input: request.into(),
+            reply,
+            permit,
+            queued: Instant::now(),
+        };
+        self.commands
+            .send(command)
+            .map_err(|_| EngineError::Stopped)?;
+        let done = answer.await.map_err(|_| EngineError::Stopped)??;
+        Ok(self
+            .blocking(move || request::encode(done, &seeds, &output))
+            .await??)
+    }
+}
