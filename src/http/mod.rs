@@ -1,1 +1,64 @@
-//! http (filled in by its first commit).
+//! Wire types and handlers: no tensor is seen here.
+mod accept;
+mod access_log;
+mod body;
+mod edit;
+mod fields;
+mod health;
+mod json;
+mod models;
+mod openapi;
+mod problem;
+mod server;
+mod state;
+
+use std::any::Any;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, Uri},
+    middleware,
+    response::{IntoResponse, Response},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::engine::EngineError;
+
+pub use openapi::document;
+pub use problem::{Code, Problem};
+pub use server::serve;
+pub use state::HttpState;
+
+/// Every route behind its layers.
+pub fn router(state: HttpState) -> Router {
+    let (router, _) = openapi::routes().split_for_parts();
+    router
+        .fallback(route_not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        // `body::read` bounds every body that is read.
+        .layer(DefaultBodyLimit::disable())
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(access_log::access_log))
+        .with_state(state)
+}
+
+async fn route_not_found(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(
+        Code::RouteNotFound,
+        format!("There is nothing at {path}; GET /openapi.json lists the paths."),
+    )
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!(
+        "{} does not take {method}; the Allow header names what it takes.",
+        uri.path()
+    );
+    Problem::new(Code::MethodNotAllowed, detail)
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> Response {
+    Problem::internal(EngineError::panicked(&*payload)).into_response()
+}

@@ -1,0 +1,109 @@
+//! Every error that a client can meet: one line a code.
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// OpenAI's `error.type`, which its client libraries branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    InvalidRequestError,
+    NotFoundError,
+    ConflictError,
+    OverloadedError,
+    ServerError,
+}
+
+macro_rules! codes {
+    ($($variant:ident => $name:literal, $status:literal, $kind:ident, $title:literal;)+) => {
+        /// What went wrong, stable across versions.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Code {
+            $(#[doc = $title] $variant,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name on the wire.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The status of the answer.
+            pub fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$variant => const { match StatusCode::from_u16($status) {
+                        Ok(status) => status,
+                        Err(_) => panic!("the table holds valid statuses"),
+                    } }),+
+                }
+            }
+
+            /// OpenAI's class of the error.
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind),+ }
+            }
+
+            /// One sentence, the same for every occurrence.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    MalformedJson => "malformed_json", 400, InvalidRequestError, "The body is not JSON.";
+    MalformedMultipart => "malformed_multipart", 400, InvalidRequestError, "The body is not multipart form data.";
+    InvalidRequest => "invalid_request", 400, InvalidRequestError, "Fields of the request cannot be used.";
+    BodyInterrupted => "body_interrupted", 400, InvalidRequestError, "The body ended early.";
+    RouteNotFound => "route_not_found", 404, NotFoundError, "There is nothing at this path.";
+    MethodNotAllowed => "method_not_allowed", 405, InvalidRequestError, "The path does not know this method.";
+    NotAcceptable => "not_acceptable", 406, InvalidRequestError, "Nothing that Accept names can be produced.";
+    RequestTimeout => "request_timeout", 408, InvalidRequestError, "The body arrived too slowly.";
+    ReceiptMismatch => "receipt_mismatch", 409, ConflictError, "The receipt cannot be reproduced here.";
+    RequestTooLarge => "request_too_large", 413, InvalidRequestError, "The body is over the limit.";
+    ImageTooLarge => "image_too_large", 413, InvalidRequestError, "The image is over the limit.";
+    UnsupportedMediaType => "unsupported_media_type", 415, InvalidRequestError, "The body is of a type that is not read here.";
+    UnsupportedImageFormat => "unsupported_image_format", 422, InvalidRequestError, "The image is of a kind that is not read here.";
+    ImageUndecodable => "image_undecodable", 422, InvalidRequestError, "The image cannot be decoded.";
+    ImageUnusable => "image_unusable", 422, InvalidRequestError, "The image was read but cannot be edited.";
+    Internal => "internal", 500, ServerError, "The server failed.";
+    NotReady => "not_ready", 503, OverloadedError, "The model is not ready.";
+    Overloaded => "overloaded", 503, OverloadedError, "The queue is full.";
+    DeadlineExceeded => "deadline_exceeded", 504, ServerError, "The edit took too long.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_are_what_serde_writes() {
+        let names: HashSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.name());
+        }
+    }
+
+    #[test]
+    fn the_class_follows_the_status() {
+        for code in Code::ALL {
+            let expected = match code.status().as_u16() {
+                404 => Kind::NotFoundError,
+                409 => Kind::ConflictError,
+                500 | 504 => Kind::ServerError,
+                503 => Kind::OverloadedError,
+                400..=499 => Kind::InvalidRequestError,
+                status => panic!("{}: {status} has no class", code.name()),
+            };
+            assert_eq!(code.kind(), expected, "{}", code.name());
+        }
+    }
+}

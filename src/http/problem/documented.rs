@@ -1,0 +1,100 @@
+//! Which codes an operation can answer, for the OpenAPI.
+use std::collections::BTreeMap;
+
+use utoipa::{
+    IntoResponses, PartialSchema,
+    openapi::{
+        Content, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder,
+        schema::{Object, SchemaType, Type},
+    },
+};
+
+use super::Code;
+
+/// Codes of every operation.
+pub const ANY: &[Code] = &[Code::Internal];
+
+/// Codes of an operation that needs the model.
+pub const NOT_READY: &[Code] = &[Code::NotReady, Code::Internal];
+
+/// Codes of an edit: all but those of the router.
+pub fn edit_codes() -> Vec<Code> {
+    let of_router = [Code::RouteNotFound, Code::MethodNotAllowed];
+    Code::ALL
+        .iter()
+        .copied()
+        .filter(|code| !of_router.contains(code))
+        .collect()
+}
+
+/// Documents what every operation can answer.
+pub struct AnyProblem;
+/// Documents what an operation that needs the model can answer.
+pub struct NotReadyProblem;
+/// Documents what an edit can answer.
+pub struct EditProblem;
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+impl IntoResponses for AnyProblem {
+    fn responses() -> Responses {
+        document(ANY)
+    }
+}
+
+impl IntoResponses for NotReadyProblem {
+    fn responses() -> Responses {
+        document(NOT_READY)
+    }
+}
+
+impl IntoResponses for EditProblem {
+    fn responses() -> Responses {
+        document(&edit_codes())
+    }
+}
+
+fn document(codes: &[Code]) -> Responses {
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        by_status
+            .entry(code.status().as_u16())
+            .or_default()
+            .push(*code);
+    }
+    by_status
+        .into_iter()
+        .map(|(status, codes)| (status.to_string(), RefOr::T(response(status, &codes))))
+        .collect()
+}
+
+fn response(status: u16, codes: &[Code]) -> Response {
+    let lines: Vec<String> = codes
+        .iter()
+        .map(|code| format!("`{}`: {}", code.name(), code.title()))
+        .collect();
+    let body = || Content::new(Some(Ref::from_schema_name("Problem")));
+    let builder = ResponseBuilder::new()
+        .description(lines.join(" "))
+        .content("application/json", body())
+        .content("application/problem+json", body())
+        .header(
+            "x-request-id",
+            text_header("Id of this request, for the log."),
+        );
+    if status == 503 {
+        let seconds = HeaderBuilder::new()
+            .schema(Some(u64::schema()))
+            .description(Some("Seconds until another attempt makes sense."))
+            .build();
+        return builder.header("retry-after", seconds).build();
+    }
+    builder.build()
+}
+
+fn text_header(description: &str) -> utoipa::openapi::Header {
+    HeaderBuilder::new()
+        .schema(Some(Object::with_type(SchemaType::Type(Type::String))))
+        .description(Some(description))
+        .build()
+}
