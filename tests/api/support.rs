@@ -1,0 +1,182 @@
+//! Starts servers and reads their answers.
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
+
+use npedit::{
+    config::{Config, Given},
+    engine::{Editor, Engine, EngineLimits, Readiness},
+    http::{HttpState, document, router, serve},
+};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, header};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::oneshot};
+
+use crate::{
+    pictures,
+    stub::{Script, Stub},
+};
+
+/// How long a test waits for what must happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server; it stops when dropped.
+pub struct Server {
+    pub url: String,
+    pub client: Client,
+    pub script: Arc<Script>,
+    pub engine: Engine,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Lets a held edit end, so that the device thread does.
+        self.script.open.store(true, SeqCst);
+    }
+}
+
+pub fn default_config() -> Config {
+    Config::load(&Given::default()).unwrap().config
+}
+
+impl Server {
+    /// A ready server with the stub editor.
+    pub async fn stub() -> Self {
+        Self::stub_with(|_| {}).await
+    }
+
+    /// A ready server with the stub editor and other settings.
+    pub async fn stub_with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = default_config();
+        change(&mut config);
+        let script = Arc::new(Script::default());
+        let stub = Stub(script.clone());
+        let server = Self::start(config, script, move || Ok::<_, std::io::Error>(stub)).await;
+        assert!(matches!(server.engine.started().await, Readiness::Ready(_)));
+        server
+    }
+
+    /// A server whose editor is still to be loaded.
+    pub async fn start<E: Editor, L: std::error::Error + Send + Sync + 'static>(
+        config: Config,
+        script: Arc<Script>,
+        load: impl FnOnce() -> Result<E, L> + Send + 'static,
+    ) -> Self {
+        let engine = Engine::start(EngineLimits::from(&config), load).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = router(HttpState::new(engine.clone(), &config));
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(async move {
+            serve(listener, router, &config.server, async {
+                drop(stopped.await)
+            })
+            .await;
+        });
+        Self {
+            url,
+            client: Client::new(),
+            script,
+            engine,
+            _stop: stop,
+        }
+    }
+
+    pub fn post(&self) -> RequestBuilder {
+        self.client.post(format!("{}/v1/edit", self.url))
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.client
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .unwrap()
+    }
+
+    pub async fn edit(&self, body: &Value) -> Response {
+        self.post().json(body).send().await.unwrap()
+    }
+
+    /// The answer to a request that must succeed.
+    pub async fn edited(&self, body: &Value) -> Value {
+        let response = self.edit(body).await;
+        let status = response.status();
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer
+    }
+}
+
+/// A request that works, with `fields` on top; `null` takes a field away.
+pub fn body(fields: Value) -> Value {
+    let mut body =
+        json!({"image": pictures::base64(&pictures::png()), "instruction": "make it blue"});
+    for (name, value) in fields.as_object().unwrap() {
+        if value.is_null() {
+            body.as_object_mut().unwrap().remove(name);
+        } else {
+            body[name] = value.clone();
+        }
+    }
+    body
+}
+
+/// The problem of an answer, after checks that every problem passes.
+pub async fn problem(response: Response, status: u16, code: &str) -> Value {
+    let headers = response.headers().clone();
+    let found = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    let problem: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{found} {text}"));
+    assert_eq!(
+        (found, problem["error"]["code"].as_str()),
+        (status, Some(code)),
+        "{problem:#}"
+    );
+    assert_eq!(problem["type"], format!("urn:npedit:error:{code}"));
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["error"]["message"], problem["detail"]);
+    let id = headers["x-request-id"].to_str().unwrap();
+    assert_eq!(problem["instance"], format!("/requests/{id}"));
+    let media_type = headers[header::CONTENT_TYPE].to_str().unwrap();
+    assert!(["application/json", "application/problem+json"].contains(&media_type));
+    problem
+}
+
+/// The problem of a body that must be refused; checked to be documented.
+pub async fn refused(server: &Server, body: &Value, status: u16, code: &str) -> Value {
+    let responses =
+        &serde_json::to_value(document()).unwrap()["paths"]["/v1/edit"]["post"]["responses"];
+    let description = responses[status.to_string()]["description"]
+        .as_str()
+        .unwrap();
+    assert!(
+        description.contains(&format!("`{code}`")),
+        "{status} {code} is not documented"
+    );
+    problem(server.edit(body).await, status, code).await
+}
+
+/// Pointers of a problem, in order.
+pub fn pointers(problem: &Value) -> Vec<&str> {
+    let errors = problem["errors"].as_array().unwrap();
+    errors
+        .iter()
+        .map(|error| error["pointer"].as_str().unwrap())
+        .collect()
+}
+
+/// Waits until something is so.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
+        "never: {what}"
+    );
+}

@@ -1,0 +1,1 @@
+//! The embedded bundle, through the models.
