@@ -1,7 +1,10 @@
 //! Two-dimensional convolution.
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
-use super::graft::graft;
+use super::{
+    graft::graft,
+    kernels::{conv::conv2d, host::is_host_float},
+};
 
 /// Zeros added around an image before a convolution, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +59,14 @@ impl Conv2d {
             return self.composite(x);
         }
         let layer = self.clone();
-        graft(x, self.composite(&x.detach())?, move |x, grad| {
-            layer.input_gradient(x, grad)
+        if is_host_float(x) {
+            let value = conv2d(x, &self.weight, &self.bias, self.stride, self.padding)?;
+            return graft([x], value, move |[x], grad| {
+                Ok([Some(layer.host_input_gradient(x, grad)?)])
+            });
+        }
+        graft([x], self.composite(&x.detach())?, move |[x], grad| {
+            Ok([Some(layer.input_gradient(x, grad)?)])
         })
     }
 
@@ -93,4 +102,46 @@ impl Conv2d {
             .narrow(3, left, width)?
             .contiguous()
     }
+
+    /// The gradient spread out by the stride, convolved with the kernel turned by half a turn.
+    fn host_input_gradient(&self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
+        let (_, inputs, height, width) = x.dims4()?;
+        let side = self.weight.dim(3)?;
+        let spread = spread(grad, self.stride)?;
+        let (_, _, rows, columns) = spread.dims4()?;
+        let Padding { top, left, .. } = self.padding;
+        if top >= side || left >= side {
+            bail!(
+                "a margin of {top} and {left} pixels leaves windows without an image pixel; use less than {side}"
+            )
+        }
+        let (top, left) = (side - 1 - top, side - 1 - left);
+        let padding = Padding {
+            top,
+            bottom: (height + side - 1).saturating_sub(rows + top),
+            left,
+            right: (width + side - 1).saturating_sub(columns + left),
+        };
+        let turned = self.weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?;
+        let zero = Tensor::zeros(inputs, x.dtype(), x.device())?;
+        conv2d(&spread, &turned, &zero, 1, padding)?
+            .narrow(2, 0, height)?
+            .narrow(3, 0, width)?
+            .contiguous()
+    }
+}
+
+/// `stride - 1` zeros between neighbouring pixels.
+fn spread(x: &Tensor, stride: usize) -> Result<Tensor> {
+    if stride == 1 {
+        return x.contiguous();
+    }
+    let (batch, channels, height, width) = x.dims4()?;
+    x.reshape((batch, channels, height, 1, width, 1))?
+        .pad_with_zeros(3, 0, stride - 1)?
+        .pad_with_zeros(5, 0, stride - 1)?
+        .reshape((batch, channels, height * stride, width * stride))?
+        .narrow(2, 0, (height - 1) * stride + 1)?
+        .narrow(3, 0, (width - 1) * stride + 1)?
+        .contiguous()
 }

@@ -1,59 +1,64 @@
 //! A value computed outside the graph, with a backward of its own choice attached.
 //!
-//! Candle stores a gradient for every operand of an operation, frozen weights included. Computing the value from
-//! detached tensors and grafting it onto its input keeps the frozen operands out of the graph.
+//! Candle stores a gradient for every operand of an operation, frozen weights included. Computing the value first and
+//! grafting it onto the inputs that matter keeps everything else out of the graph.
+use std::sync::Mutex;
+
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, Var,
-    backend::BackendStorage,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage,
+    Tensor, Var, backend::BackendStorage, bail,
 };
 
-type Backward = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync>;
+/// Inputs (detached), the gradient of the value: to the gradient of each input.
+type Backward<const N: usize> =
+    Box<dyn Fn(&[Tensor; N], &Tensor) -> Result<[Option<Tensor>; N]> + Send + Sync>;
 
-struct Graft {
-    value: Tensor,
-    backward: Backward,
+pub(crate) struct Graft<const N: usize> {
+    value: Mutex<Option<Tensor>>,
+    backward: Backward<N>,
 }
 
-impl CustomOp1 for Graft {
-    fn name(&self) -> &'static str {
-        "graft"
-    }
+/// One to three inputs: as many as candle's custom operations take.
+pub(crate) trait Onto<const N: usize> {
+    fn onto(self, inputs: [&Tensor; N]) -> Result<Tensor>;
+}
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (storage, layout) = self.value.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else {
-            candle_core::bail!("a grafted value is not on its input's device")
-        };
-        Ok((storage.try_clone(layout)?, self.value.shape().clone()))
-    }
-
-    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
-        let (storage, layout) = self.value.storage_and_layout();
-        let Storage::Cuda(storage) = &*storage else {
-            candle_core::bail!("a grafted value is not on its input's device")
-        };
-        Ok((storage.try_clone(layout)?, self.value.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        (self.backward)(&x.detach(), grad).map(Some)
+impl Onto<1> for Graft<1> {
+    fn onto(self, [a]: [&Tensor; 1]) -> Result<Tensor> {
+        a.apply_op1(self)
     }
 }
 
-/// `value` as a function of `x`; `backward(x, grad of value)` answers the gradient of `x`.
-pub(crate) fn graft(
-    x: &Tensor,
+impl Onto<2> for Graft<2> {
+    fn onto(self, [a, b]: [&Tensor; 2]) -> Result<Tensor> {
+        a.apply_op2(b, self)
+    }
+}
+
+impl Onto<3> for Graft<3> {
+    fn onto(self, [a, b, c]: [&Tensor; 3]) -> Result<Tensor> {
+        a.apply_op3(b, c, self)
+    }
+}
+
+/// `value` as a function of `inputs`; inputs that are constants receive no gradient.
+pub(crate) fn graft<const N: usize>(
+    inputs: [&Tensor; N],
     value: Tensor,
-    backward: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
-) -> Result<Tensor> {
+    backward: impl Fn(&[Tensor; N], &Tensor) -> Result<[Option<Tensor>; N]> + Send + Sync + 'static,
+) -> Result<Tensor>
+where
+    Graft<N>: Onto<N>,
+{
     let value = value.detach().contiguous()?;
-    if !x.track_op() {
+    if !inputs.iter().any(|input| input.track_op()) {
         return Ok(value);
     }
-    x.apply_op1(Graft {
-        value,
+    Graft {
+        value: Mutex::new(Some(value)),
         backward: Box::new(backward),
-    })
+    }
+    .onto(inputs)
 }
 
 /// `f(x)` where everything that `f` captures is frozen; the backward runs `f` again and keeps the gradient of `x` alone.
@@ -62,12 +67,138 @@ pub(crate) fn frozen(
     f: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
     let value = f(&x.detach())?;
-    graft(x, value, move |x, grad| {
+    graft([x], value, move |[x], grad| {
         let x = Var::from_tensor(x)?;
-        let grads = (f(x.as_tensor())? * grad)?.sum_all()?.backward()?;
-        match grads.get(x.as_tensor()) {
-            Some(grad) => Ok(grad.clone()),
-            None => x.zeros_like(),
-        }
+        let mut grads = (f(x.as_tensor())? * grad)?.sum_all()?.backward()?;
+        Ok([grads.remove(x.as_tensor())])
     })
+}
+
+impl<const N: usize> Graft<N> {
+    /// Runs once, from the `apply_op` that the value was made for.
+    fn take(&self) -> Result<Tensor> {
+        let taken = self.value.lock().map(|mut value| value.take());
+        match taken {
+            Ok(Some(value)) => Ok(value),
+            _ => bail!("a grafted value is used once"),
+        }
+    }
+
+    fn host(&self) -> Result<(CpuStorage, Shape)> {
+        let value = self.take()?;
+        let (storage, layout) = value.storage_and_layout();
+        let Storage::Cpu(storage) = &*storage else {
+            bail!("a grafted value lies on its input's device")
+        };
+        Ok((storage.try_clone(layout)?, layout.shape().clone()))
+    }
+
+    fn cuda(&self) -> Result<(CudaStorage, Shape)> {
+        let value = self.take()?;
+        let (storage, layout) = value.storage_and_layout();
+        let Storage::Cuda(storage) = &*storage else {
+            bail!("a grafted value lies on its input's device")
+        };
+        Ok((storage.try_clone(layout)?, layout.shape().clone()))
+    }
+
+    fn gradients(&self, inputs: [&Tensor; N], grad: &Tensor) -> Result<[Option<Tensor>; N]> {
+        let tracked = inputs.map(Tensor::track_op);
+        let mut grads = (self.backward)(&inputs.map(Tensor::detach), grad)?;
+        for (grad, tracked) in grads.iter_mut().zip(tracked) {
+            if !tracked {
+                *grad = None;
+            }
+        }
+        Ok(grads)
+    }
+}
+
+impl CustomOp1 for Graft<1> {
+    fn name(&self) -> &'static str {
+        "graft"
+    }
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.host()
+    }
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.cuda()
+    }
+    fn bwd(&self, a: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let [a] = self.gradients([a], grad)?;
+        Ok(a)
+    }
+}
+
+impl CustomOp2 for Graft<2> {
+    fn name(&self) -> &'static str {
+        "graft"
+    }
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.host()
+    }
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.cuda()
+    }
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let [a, b] = self.gradients([a, b], grad)?;
+        Ok((a, b))
+    }
+}
+
+impl CustomOp3 for Graft<3> {
+    fn name(&self) -> &'static str {
+        "graft"
+    }
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.host()
+    }
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.cuda()
+    }
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        c: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [a, b, c] = self.gradients([a, b, c], grad)?;
+        Ok((a, b, c))
+    }
 }

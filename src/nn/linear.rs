@@ -1,7 +1,11 @@
 //! Affine map of the last dimension.
 use candle_core::{D, Result, Tensor};
 
-use super::{Lora, graft::graft};
+use super::{
+    Lora,
+    graft::graft,
+    kernels::{host::is_host_float, matmul::matmul},
+};
 
 /// `x W^T + b`, with an optional low-rank branch.
 #[derive(Debug, Clone)]
@@ -47,13 +51,18 @@ impl Linear {
     }
 
     fn base(&self, x: &Tensor) -> Result<Tensor> {
-        let tracked = self.weight.track_op() || self.bias.as_ref().is_some_and(Tensor::track_op);
-        if tracked {
+        if self.weight.track_op() || self.bias.as_ref().is_some_and(Tensor::track_op) {
             return self.composite(x);
         }
         let weight = self.weight.clone();
-        graft(x, self.composite(&x.detach())?, move |_, grad| {
-            grad.contiguous()?.matmul(&weight)
+        if is_host_float(x) {
+            let value = matmul(x, &self.weight, self.bias.as_ref())?;
+            return graft([x], value, move |_, grad| {
+                Ok([Some(matmul(&grad.contiguous()?, &weight.t()?, None)?)])
+            });
+        }
+        graft([x], self.composite(&x.detach())?, move |_, grad| {
+            Ok([Some(grad.contiguous()?.matmul(&weight)?)])
         })
     }
 

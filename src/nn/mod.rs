@@ -8,6 +8,7 @@ mod compute;
 mod conv;
 mod graft;
 mod group_norm;
+mod kernels;
 mod layer_norm;
 mod linear;
 mod lora;

@@ -16,6 +16,12 @@ impl Random {
         f64::from(self.0.next_u32()) / f64::from(u32::MAX)
     }
 
+    /// As [`Self::tensor`], of values that single precision holds exactly.
+    pub fn single(&mut self, shape: &[usize]) -> Tensor {
+        let rounded = self.tensor(shape).to_dtype(DType::F32).unwrap();
+        rounded.to_dtype(DType::F64).unwrap()
+    }
+
     /// Roughly normal values, double precision.
     pub fn tensor(&mut self, shape: &[usize]) -> Tensor {
         let count = shape.iter().product();

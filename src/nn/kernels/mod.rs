@@ -1,0 +1,9 @@
+//! Fused kernels for the host, generic over single and double precision.
+//!
+//! SIMD goes through run-time dispatch, threads through rayon. No kernel's answer depends on the number of threads.
+pub(crate) mod conv;
+pub(crate) mod host;
+pub(crate) mod matmul;
+pub(crate) mod real;
+pub(crate) mod tile;
+mod window;

@@ -1,0 +1,114 @@
+//! Fused kernels against the composite formula in double precision, at awkward sizes, layouts and thread counts.
+use candle_core::{DType, Tensor};
+
+use super::probe::{Random, max_difference};
+use crate::nn::*;
+
+fn single(x: &Tensor) -> Tensor {
+    x.to_dtype(DType::F32).unwrap()
+}
+
+/// What single precision may lose over a sum of `depth` products of unit variance.
+fn rounding(depth: usize) -> f64 {
+    2e-7 * depth.max(20) as f64
+}
+
+/// The same bytes from one thread and from two.
+fn same_at_any_thread_count(f: impl Fn() -> Tensor + Sync) -> Tensor {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(&f)
+    };
+    let (one, two) = (run(1), run(2));
+    assert_eq!(
+        max_difference(&one, &two),
+        0.0,
+        "depends on the thread count"
+    );
+    two
+}
+
+#[test]
+fn linear_at_odd_sizes() {
+    let mut random = Random::new(21);
+    for (rows, input, output) in [(1, 3, 5), (7, 70, 33), (61, 300, 65), (100, 5, 1100)] {
+        let [x, w, b] =
+            [&[rows, input][..], &[output, input], &[output]].map(|shape| random.single(shape));
+        let expected = x
+            .matmul(&w.t().unwrap())
+            .unwrap()
+            .broadcast_add(&b)
+            .unwrap();
+        let layer = Linear::new(single(&w), Some(single(&b)));
+        let x = single(&x);
+        let y = same_at_any_thread_count(|| layer.forward(&x).unwrap());
+        assert!(max_difference(&y, &expected) < rounding(input));
+    }
+}
+
+#[test]
+fn a_row_does_not_depend_on_its_batch() {
+    let mut random = Random::new(22);
+    let layer = Linear::new(single(&random.tensor(&[40, 300])), None);
+    let x = single(&random.tensor(&[3, 19, 300]));
+    let together = layer.forward(&x).unwrap();
+    for item in 0..3 {
+        let alone = layer.forward(&x.narrow(0, item, 1).unwrap()).unwrap();
+        assert_eq!(
+            max_difference(&alone, &together.narrow(0, item, 1).unwrap()),
+            0.0
+        );
+    }
+}
+
+#[test]
+fn convolution_at_odd_sizes() {
+    let mut random = Random::new(23);
+    let down = Padding {
+        top: 0,
+        bottom: 1,
+        left: 0,
+        right: 1,
+    };
+    for (shape, outputs, side, stride, padding) in [
+        ([2, 3, 5, 7], 4, 3, 1, 1.into()),
+        ([1, 40, 9, 33], 17, 3, 1, 1.into()),
+        ([1, 5, 70, 2], 3, 1, 1, 0.into()),
+        ([2, 33, 13, 18], 6, 3, 2, down),
+        ([1, 2, 1, 1], 2, 3, 1, 1.into()),
+        ([1, 4, 30, 40], 2, 5, 3, 2.into()),
+    ] {
+        let x = random.single(&shape);
+        let w = random.single(&[outputs, shape[1], side, side]);
+        let b = random.single(&[outputs]);
+        let padded = x
+            .pad_with_zeros(2, padding.top, padding.bottom)
+            .unwrap()
+            .pad_with_zeros(3, padding.left, padding.right)
+            .unwrap();
+        let expected = padded
+            .conv2d(&w, 0, stride, 1, 1)
+            .unwrap()
+            .broadcast_add(&b.reshape((1, outputs, 1, 1)).unwrap())
+            .unwrap();
+        let layer = Conv2d::new(single(&w), single(&b), stride, padding);
+        let x = single(&x);
+        let y = same_at_any_thread_count(|| layer.forward(&x).unwrap());
+        let difference = max_difference(&y, &expected);
+        assert!(
+            difference < rounding(shape[1] * side * side),
+            "{shape:?} {difference}"
+        );
+    }
+}
+
+#[test]
+fn a_window_larger_than_the_image_is_an_error() {
+    let mut random = Random::new(24);
+    let layer = Conv2d::new(random.tensor(&[1, 2, 3, 3]), random.tensor(&[1]), 1, 0);
+    assert!(layer.forward(&random.tensor(&[1, 2, 2, 5])).is_err());
+    assert!(layer.forward(&random.tensor(&[1, 3, 5, 5])).is_err());
+}
