@@ -1,14 +1,33 @@
 //! Element-wise activations.
 use candle_core::{Result, Tensor};
 
+use super::{
+    graft::graft,
+    kernels::{
+        elementwise::map,
+        gates::{Gelu, GeluBackward, Silu, SiluBackward, SiluMul, SiluMulGate},
+        host::is_host_float,
+    },
+};
+
 /// `x * sigmoid(x)`. Any shape.
 pub fn silu(x: &Tensor) -> Result<Tensor> {
-    x.silu()
+    if !is_host_float(x) {
+        return x.silu();
+    }
+    graft([x], map(Silu, [x])?, |[x], grad| {
+        Ok([Some(map(SiluBackward, [x, grad])?)])
+    })
 }
 
 /// GELU in its tanh form: `x/2 * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`. Any shape.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    x.gelu()
+    if !is_host_float(x) {
+        return x.gelu();
+    }
+    graft([x], map(Gelu, [x])?, |[x], grad| {
+        Ok([Some(map(GeluBackward, [x, grad])?)])
+    })
 }
 
 /// GELU in its exact form: `x/2 * (1 + erf(x / sqrt(2)))`. Any shape.
@@ -23,5 +42,12 @@ pub fn tanh(x: &Tensor) -> Result<Tensor> {
 
 /// SwiGLU's product `silu(gate) * up`; both of the same shape.
 pub fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    silu(gate)? * up
+    if !is_host_float(gate) {
+        return silu(gate)? * up;
+    }
+    graft([gate, up], map(SiluMul, [gate, up])?, |[gate, up], grad| {
+        let of_gate = map(SiluMulGate, [gate, up, grad])?;
+        let of_up = map(SiluMul, [gate, grad])?;
+        Ok([Some(of_gate), Some(of_up)])
+    })
 }

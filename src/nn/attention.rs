@@ -1,6 +1,14 @@
 //! Scaled dot-product attention.
 use candle_core::{D, DType, Result, Tensor};
 
+use super::{
+    graft::graft,
+    kernels::{
+        attention::{attend, attend_backward},
+        host::is_host_float,
+    },
+};
+
 /// Which keys may be attended to.
 #[derive(Debug, Clone)]
 pub enum KeyMask {
@@ -12,7 +20,17 @@ pub enum KeyMask {
 
 /// `softmax(q k^T / sqrt(D) + mask) v`; `q`, `k`, `v` are `[B, S, H, D]` (keys may have another S), so is the answer.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<Tensor> {
-    composite(q, k, v, mask)
+    if !is_host_float(q) {
+        return composite(q, k, v, mask);
+    }
+    let keys = match mask {
+        KeyMask::All => None,
+        KeyMask::Keys(keys) => Some(keys.clone()),
+    };
+    let attended = attend(q, k, v, keys.as_ref())?;
+    graft([q, k, v], attended.value.clone(), move |inputs, grad| {
+        attend_backward(inputs, keys.as_ref(), &attended, grad).map(|grads| grads.map(Some))
+    })
 }
 
 fn composite(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<Tensor> {

@@ -1,7 +1,11 @@
 //! Group normalisation.
 use candle_core::{D, DType, Result, Tensor};
 
-use super::{activation::silu, graft::frozen};
+use super::{
+    activation::silu,
+    graft::{frozen, graft},
+    kernels::{host::is_host_float, norm::Then, norm_groups::GroupedNorm},
+};
 
 /// Normalises groups of channels of `[B, C, H, W]` to mean 0 and variance 1, then scales and shifts each channel.
 #[derive(Debug, Clone)]
@@ -25,27 +29,42 @@ impl GroupNorm {
 
     /// `[B, C, H, W]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if self.tracked() {
-            return self.composite(x);
-        }
-        let layer = self.clone();
-        frozen(x, move |x| layer.composite(x))
+        self.followed_by(x, Then::Nothing)
     }
 
     /// The norm followed by [`silu`](super::silu), in one pass.
     pub fn forward_silu(&self, x: &Tensor) -> Result<Tensor> {
+        self.followed_by(x, Then::Silu)
+    }
+
+    fn followed_by(&self, x: &Tensor, then: Then) -> Result<Tensor> {
         if self.tracked() {
-            return silu(&self.composite(x)?);
+            return self.composite(x, then);
         }
         let layer = self.clone();
-        frozen(x, move |x| silu(&layer.composite(x)?))
+        if !is_host_float(x) {
+            return frozen(x, move |x| layer.composite(x, then));
+        }
+        let norm = GroupedNorm {
+            groups: self.groups,
+            eps: self.eps,
+            then,
+        };
+        let value = norm.forward(x, [&self.weight, &self.bias])?;
+        graft([x], value, move |[x], grad| {
+            Ok([Some(norm.backward(
+                x,
+                [&layer.weight, &layer.bias],
+                grad,
+            )?)])
+        })
     }
 
     fn tracked(&self) -> bool {
         self.weight.track_op() || self.bias.track_op()
     }
 
-    fn composite(&self, x: &Tensor) -> Result<Tensor> {
+    fn composite(&self, x: &Tensor, then: Then) -> Result<Tensor> {
         let (batch, channels, height, width) = x.dims4()?;
         let dtype = x.dtype();
         let wide = match dtype {
@@ -59,11 +78,15 @@ impl GroupNorm {
         ))?;
         let centred = grouped.broadcast_sub(&grouped.mean_keepdim(D::Minus1)?)?;
         let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?;
-        centred
+        let y = centred
             .broadcast_div(&deviation)?
             .reshape(x.shape())?
             .to_dtype(dtype)?
             .broadcast_mul(&self.weight.reshape((1, channels, 1, 1))?)?
-            .broadcast_add(&self.bias.reshape((1, channels, 1, 1))?)
+            .broadcast_add(&self.bias.reshape((1, channels, 1, 1))?)?;
+        match then {
+            Then::Nothing => Ok(y),
+            Then::Silu => silu(&y),
+        }
     }
 }

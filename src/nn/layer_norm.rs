@@ -1,7 +1,13 @@
 //! Layer normalisation.
 use candle_core::{D, DType, Result, Tensor};
 
-use super::graft::frozen;
+use super::{
+    graft::{frozen, graft},
+    kernels::{
+        host::is_host_float,
+        norm_rows::{Centre, RowNorm},
+    },
+};
 
 /// Normalises the last dimension to mean 0 and variance 1, then scales and shifts where it has weights.
 #[derive(Debug, Clone)]
@@ -26,8 +32,29 @@ impl LayerNorm {
         {
             return self.composite(x);
         }
+        if is_host_float(x) {
+            return self.host(x);
+        }
         let layer = self.clone();
         frozen(x, move |x| layer.composite(x))
+    }
+
+    fn host(&self, x: &Tensor) -> Result<Tensor> {
+        let weight = match &self.weight {
+            Some(weight) => weight.clone(),
+            None => Tensor::ones(x.dim(D::Minus1)?, x.dtype(), x.device())?,
+        };
+        let norm = RowNorm {
+            centre: Centre::Mean,
+            eps: self.eps,
+        };
+        let mut value = norm.forward(x, &weight)?;
+        if let Some(bias) = &self.bias {
+            value = value.broadcast_add(bias)?;
+        }
+        graft([x], value, move |[x], grad| {
+            Ok([Some(norm.backward(x, &weight, grad)?)])
+        })
     }
 
     fn composite(&self, x: &Tensor) -> Result<Tensor> {

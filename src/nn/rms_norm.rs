@@ -1,7 +1,13 @@
 //! Root-mean-square normalisation (arXiv 1910.07467).
 use candle_core::{D, DType, Result, Tensor};
 
-use super::graft::frozen;
+use super::{
+    graft::{frozen, graft},
+    kernels::{
+        host::is_host_float,
+        norm_rows::{Centre, RowNorm},
+    },
+};
 
 /// `x / sqrt(mean(x^2) + eps) * weight` over the last dimension.
 #[derive(Debug, Clone)]
@@ -22,6 +28,15 @@ impl RmsNorm {
             return self.composite(x);
         }
         let layer = self.clone();
+        if is_host_float(x) {
+            let norm = RowNorm {
+                centre: Centre::Zero,
+                eps: self.eps,
+            };
+            return graft([x], norm.forward(x, &self.weight)?, move |[x], grad| {
+                Ok([Some(norm.backward(x, &layer.weight, grad)?)])
+            });
+        }
         frozen(x, move |x| layer.composite(x))
     }
 

@@ -1,11 +1,22 @@
 //! Rotary position embedding in the complex-pair layout (Z-Image's `apply_rotary_emb`).
 use candle_core::{D, Result, Tensor};
 
+use super::{
+    graft::graft,
+    kernels::{host::is_host_float, rotate::rotate},
+};
+
 /// Rotates each pair `(x[2i], x[2i+1])` by the angle whose cosine and sine are `cos[s, i]`, `sin[s, i]`.
 ///
 /// `x` `[B, S, H, D]`, `cos` and `sin` `[S, D/2]` (constants: they receive no gradient).
 pub fn rope_pairs(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
-    composite(x, cos, sin)
+    if !is_host_float(x) {
+        return composite(x, cos, sin);
+    }
+    let (cos, sin) = (cos.detach(), sin.detach());
+    graft([x], rotate(x, &cos, &sin)?, move |_, grad| {
+        Ok([Some(rotate(grad, &cos, &sin.neg()?)?)])
+    })
 }
 
 fn composite(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {

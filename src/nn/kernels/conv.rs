@@ -109,7 +109,12 @@ impl<T: Real> WithSimd for Run<'_, T> {
             pixels,
             y,
         } = self;
-        let packed = pack_left::<S, T>(simd, weight, conv.depth);
+        let weight = Matrix {
+            values: weight,
+            row_stride: conv.depth,
+            column_stride: 1,
+        };
+        let packed = pack_left_parallel(simd, weight, conv.bias.len(), conv.depth);
         let outputs = conv.bias.len();
         let band = BAND.min(pixels.div_ceil(4).next_multiple_of(panel_width::<S, T>()));
         let image = conv.images.len() / (y.len() / (outputs * pixels));
@@ -159,21 +164,21 @@ pub(super) fn bands<T>(
     bands
 }
 
-/// `matrix [rows, depth]`, row-major, as left tiles.
-pub(super) fn pack_left<S: Simd, T: Real>(simd: S, matrix: &[T], depth: usize) -> Vec<T> {
-    let mut packed = vec![T::ZERO; matrix.len()];
+/// All rows of a matrix as left tiles, packed by several threads.
+fn pack_left_parallel<S: Simd, T: Real>(
+    simd: S,
+    matrix: Matrix<'_, T>,
+    rows: usize,
+    depth: usize,
+) -> Vec<T> {
+    let mut packed = vec![T::ZERO; rows * depth];
     let mut rest = packed.as_mut_slice();
     let mut tiles = Vec::new();
-    for (row, height) in left_tiles::<S>(matrix.len() / depth) {
+    for (row, height) in left_tiles::<S>(rows) {
         let (tile, later) = rest.split_at_mut(height * depth);
         tiles.push((row, height, tile));
         rest = later;
     }
-    let matrix = Matrix {
-        values: matrix,
-        row_stride: depth,
-        column_stride: 1,
-    };
     tiles.into_par_iter().for_each(|(row, height, packed)| {
         simd.vectorize(Pack {
             matrix,
@@ -207,14 +212,16 @@ impl<T: Real> WithSimd for Task<'_, T> {
         } = *self.conv;
         let width = panel_width::<S, T>();
         let pixels = self.rows.first().map_or(0, |row| row.len());
+        let runs: Vec<_> = (0..pixels)
+            .step_by(width)
+            .map(|at| windows.runs(self.first + at, self.first + pixels.min(at + width)))
+            .collect();
         let mut right = vec![T::ZERO; pixels.next_multiple_of(width) * DEPTH.min(depth)];
         for from in (0..depth).step_by(DEPTH) {
             let to = (from + DEPTH).min(depth);
             let right = &mut right[..pixels.next_multiple_of(width) * (to - from)];
-            for (panel, right) in right.chunks_exact_mut(width * (to - from)).enumerate() {
-                let first = self.first + panel * width;
-                let last = (first + width).min(self.first + pixels);
-                windows.pack(self.image, first..last, from..to, right);
+            for (runs, right) in runs.iter().zip(right.chunks_exact_mut(width * (to - from))) {
+                windows.pack(simd, self.image, runs, from..to, right);
             }
             let left = Left {
                 packed: self.packed,

@@ -62,6 +62,24 @@ impl<'a, T: Real> Matrix<'a, T> {
         })
     }
 
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            values: self.values,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    /// Rows `first..first + count` as left tiles.
+    #[inline(always)]
+    pub(crate) fn pack_left<S: Simd>(&self, first: usize, count: usize, packed: &mut [T]) {
+        let depth = packed.len() / count;
+        for (row, height) in left_tiles::<S>(count) {
+            let tile = &mut packed[row * depth..(row + height) * depth];
+            self.pack(first + row, height, height, tile);
+        }
+    }
+
     /// Rows `first..first + count` as `[depth][width]`, zeros beyond `count`.
     #[inline(always)]
     pub(crate) fn pack(&self, first: usize, count: usize, width: usize, packed: &mut [T]) {
@@ -193,12 +211,9 @@ impl<T: Real> WithSimd for Chunk<'_, T> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let depth = self.product.depth;
         let mut left = vec![T::ZERO; self.rows.len() * depth];
-        for (row, height) in left_tiles::<S>(self.rows.len()) {
-            let tile = &mut left[row * depth..(row + height) * depth];
-            self.product
-                .left
-                .pack(self.first_row + row, height, height, tile);
-        }
+        self.product
+            .left
+            .pack_left::<S>(self.first_row, self.rows.len(), &mut left);
         let width = panel_width::<S, T>();
         for (panel, right) in self.packed.chunks_exact(width * depth).enumerate() {
             for from in (0..depth).step_by(DEPTH) {

@@ -1,9 +1,17 @@
 //! Fused kernels for the host, generic over single and double precision.
 //!
 //! SIMD goes through run-time dispatch, threads through rayon. No kernel's answer depends on the number of threads.
+pub(crate) mod attention;
 pub(crate) mod conv;
+pub(crate) mod elementwise;
+pub(crate) mod enlarge;
+pub(crate) mod gates;
 pub(crate) mod host;
 pub(crate) mod matmul;
+pub(crate) mod norm;
+pub(crate) mod norm_groups;
+pub(crate) mod norm_rows;
 pub(crate) mod real;
+pub(crate) mod rotate;
 pub(crate) mod tile;
 mod window;

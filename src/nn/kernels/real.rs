@@ -23,10 +23,32 @@ pub(crate) trait Real: WithDType + Default {
     fn load_some<S: Simd>(simd: S, x: &[Self]) -> Self::Vector<S>;
     /// Stores the first `x.len()` lanes.
     fn store_some<S: Simd>(simd: S, x: &mut [Self], value: Self::Vector<S>);
+
+    fn of(x: f64) -> Self;
+    /// `self * a + b`, rounded once.
+    fn fma(self, a: Self, b: Self) -> Self;
+    fn sqrt(self) -> Self;
+    fn ln(self) -> Self;
+    /// The larger one; `self` where `other` is not a number.
+    fn larger(self, other: Self) -> Self;
+    /// `2^self` to the last digit or two; zero where the answer would be subnormal. Free of branches, so that loops
+    /// over slices become vector code.
+    fn exp2(self) -> Self;
+}
+
+/// Taylor series of `2^x` around zero, highest power first.
+const fn series<const TERMS: usize>() -> [f64; TERMS] {
+    let mut series = [1.0; TERMS];
+    let mut power = 1;
+    while power < TERMS {
+        series[TERMS - 1 - power] = series[TERMS - power] * std::f64::consts::LN_2 / power as f64;
+        power += 1;
+    }
+    series
 }
 
 macro_rules! real {
-    ($float:ty, $vector:ident, $lanes:ident, $splat:ident, $mul_add:ident, $as:ident, $as_mut:ident, $load:ident, $store:ident) => {
+    ($float:ty, $vector:ident, $lanes:ident, $splat:ident, $mul_add:ident, $as:ident, $as_mut:ident, $load:ident, $store:ident, $terms:literal) => {
         impl Real for $float {
             type Vector<S: Simd> = S::$vector;
             const ZERO: Self = 0.0;
@@ -64,6 +86,46 @@ macro_rules! real {
             fn store_some<S: Simd>(simd: S, x: &mut [Self], value: S::$vector) {
                 simd.$store(x, value)
             }
+            #[inline(always)]
+            fn of(x: f64) -> Self {
+                x as $float
+            }
+            #[inline(always)]
+            fn fma(self, a: Self, b: Self) -> Self {
+                self.mul_add(a, b)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$float>::sqrt(self)
+            }
+            #[inline(always)]
+            fn ln(self) -> Self {
+                <$float>::ln(self)
+            }
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                if other > self { other } else { self }
+            }
+            #[inline(always)]
+            fn exp2(self) -> Self {
+                // adding 1.5 * 2^mantissa rounds to an integer, which then stands in the lowest bits
+                const MAGIC: $float = 1.5 / <$float>::EPSILON;
+                const MANTISSA: u32 = <$float>::MANTISSA_DIGITS - 1;
+                const LEAST: $float = (<$float>::MIN_EXP - 1) as $float;
+                const MOST: $float = <$float>::MAX_EXP as $float;
+                let x = if self < LEAST { LEAST } else { self };
+                let x = if x > MOST { MOST } else { x };
+                let shifted = x + MAGIC;
+                let fraction = x - (shifted - MAGIC);
+                const SERIES: [f64; $terms] = series();
+                let mut sum = SERIES[0] as $float;
+                for coefficient in &SERIES[1..] {
+                    sum = sum.mul_add(fraction, *coefficient as $float);
+                }
+                let power =
+                    <$float>::from_bits(sum.to_bits().wrapping_add(shifted.to_bits() << MANTISSA));
+                if self < LEAST { 0.0 } else { power }
+            }
         }
     };
 }
@@ -77,7 +139,8 @@ real!(
     as_simd_f32s,
     as_mut_simd_f32s,
     partial_load_f32s,
-    partial_store_f32s
+    partial_store_f32s,
+    8
 );
 real!(
     f64,
@@ -88,5 +151,6 @@ real!(
     as_simd_f64s,
     as_mut_simd_f64s,
     partial_load_f64s,
-    partial_store_f64s
+    partial_store_f64s,
+    14
 );

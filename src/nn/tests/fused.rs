@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use super::probe::{Random, max_difference};
 use crate::nn::*;
 
-fn single(x: &Tensor) -> Tensor {
+pub fn single(x: &Tensor) -> Tensor {
     x.to_dtype(DType::F32).unwrap()
 }
 
@@ -14,7 +14,7 @@ fn rounding(depth: usize) -> f64 {
 }
 
 /// The same bytes from one thread and from two.
-fn same_at_any_thread_count(f: impl Fn() -> Tensor + Sync) -> Tensor {
+pub fn same_at_any_thread_count(f: impl Fn() -> Tensor + Sync) -> Tensor {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -111,4 +111,64 @@ fn a_window_larger_than_the_image_is_an_error() {
     let layer = Conv2d::new(random.tensor(&[1, 2, 3, 3]), random.tensor(&[1]), 1, 0);
     assert!(layer.forward(&random.tensor(&[1, 2, 2, 5])).is_err());
     assert!(layer.forward(&random.tensor(&[1, 3, 5, 5])).is_err());
+}
+
+/// `[B, S, H, D]` by the definition.
+fn attention_by_definition(x: &[Tensor; 3], keys: Option<&Tensor>) -> Tensor {
+    let heads_first = |t: &Tensor| t.transpose(1, 2).unwrap().contiguous().unwrap();
+    let [q, k, v] = [0, 1, 2].map(|at| heads_first(&x[at]));
+    let size = q.dim(3).unwrap() as f64;
+    let scores = q.matmul(&k.t().unwrap().contiguous().unwrap()).unwrap();
+    let mut weights = (scores / size.sqrt()).unwrap().exp().unwrap();
+    if let Some(keys) = keys {
+        let keys = keys.to_dtype(DType::F64).unwrap();
+        let keys = keys.unsqueeze(1).unwrap().unsqueeze(1).unwrap();
+        weights = weights.broadcast_mul(&keys).unwrap();
+    }
+    let totals = weights.sum_keepdim(3).unwrap();
+    let value = weights.broadcast_div(&totals).unwrap().matmul(&v).unwrap();
+    value.transpose(1, 2).unwrap().contiguous().unwrap()
+}
+
+#[test]
+fn attention_at_odd_sizes() {
+    let mut random = Random::new(25);
+    for (batch, queries, tokens, heads, size) in
+        [(1, 1, 1, 1, 3), (2, 37, 250, 3, 20), (1, 130, 121, 2, 64)]
+    {
+        let tensors = [queries, tokens, tokens].map(|s| random.single(&[batch, s, heads, size]));
+        let x = [0, 1, 2].map(|at| single(&tensors[at]));
+        let attend = |mask: &KeyMask| attention(&x[0], &x[1], &x[2], mask).unwrap();
+        let y = same_at_any_thread_count(|| attend(&KeyMask::All));
+        assert!(max_difference(&y, &attention_by_definition(&tensors, None)) < 4e-6);
+
+        // the last key of the last block alone
+        let mut only = vec![0u8; batch * tokens];
+        (0..batch).for_each(|item| only[(item + 1) * tokens - 1] = 1);
+        let keys = Tensor::from_vec(only, (batch, tokens), x[0].device()).unwrap();
+        let y = attend(&KeyMask::Keys(keys.clone()));
+        assert!(max_difference(&y, &attention_by_definition(&tensors, Some(&keys))) < 4e-6);
+    }
+}
+
+#[test]
+fn attention_reads_strided_heads() {
+    let mut random = Random::new(26);
+    let fused = single(&random.single(&[2, 9, 3 * 8]));
+    let part = |at: usize| {
+        let x = fused.narrow(2, at * 8, 8).unwrap();
+        x.reshape((2, 9, 2, 4)).unwrap()
+    };
+    let heads_first = |at: usize| part(at).transpose(1, 2).unwrap().contiguous().unwrap();
+    let views = [0, 1, 2].map(|at| heads_first(at).transpose(1, 2).unwrap());
+    let strided = attention(&views[0], &views[1], &views[2], &KeyMask::All).unwrap();
+    let copied = attention(&part(0), &part(1), &part(2), &KeyMask::All).unwrap();
+    assert_eq!(max_difference(&strided, &copied), 0.0);
+}
+
+#[test]
+fn a_mask_without_any_key_is_an_error() {
+    let x = Random::new(27).tensor(&[1, 2, 1, 4]);
+    let keys = Tensor::zeros((1, 2), DType::U8, x.device()).unwrap();
+    assert!(attention(&x, &x, &x, &KeyMask::Keys(keys)).is_err());
 }

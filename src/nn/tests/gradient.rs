@@ -77,6 +77,16 @@ fn attention_with_and_without_mask() {
 }
 
 #[test]
+fn attention_over_several_blocks() {
+    let mut random = Random::new(14);
+    let inputs: Vec<Tensor> = [19, 130, 130]
+        .iter()
+        .map(|s| random.tensor(&[1, *s, 2, 4]))
+        .collect();
+    check_gradients(&inputs, |x| attention(&x[0], &x[1], &x[2], &KeyMask::All));
+}
+
+#[test]
 fn rotary_embedding() {
     let mut random = Random::new(5);
     let x = random.tensor(&[2, 3, 2, 6]);

@@ -2,4 +2,5 @@
 mod fused;
 mod gradient;
 mod layers;
+mod pointwise;
 mod probe;

@@ -1,0 +1,96 @@
+//! Reading one head of `[B, S, H, D]` in place.
+use candle_core::{Layout, Result, Storage, Tensor};
+use pulp::{Simd, WithSimd};
+
+use crate::nn::kernels::{host::values, matmul::Matrix, real::Real, tile::panel_width};
+
+/// The tensor itself where a token's head is contiguous, else a contiguous copy.
+pub(super) fn readable(x: &Tensor) -> Result<Tensor> {
+    match x.stride() {
+        [.., 1] => Ok(x.clone()),
+        _ => x.contiguous(),
+    }
+}
+
+/// `[B, S, H, D]` with any strides but the last.
+#[derive(Clone, Copy)]
+pub(super) struct Heads<'a, T> {
+    values: &'a [T],
+    stride: [usize; 3],
+    pub batch: usize,
+    pub tokens: usize,
+    pub heads: usize,
+    pub size: usize,
+}
+
+impl<'a, T: Real> Heads<'a, T> {
+    pub(super) fn of(storage: &'a Storage, layout: &Layout) -> Result<Self> {
+        let (batch, tokens, heads, size) = layout.shape().dims4()?;
+        let stride = layout.stride();
+        Ok(Self {
+            values: values(storage, layout)?,
+            stride: [stride[0], stride[1], stride[2]],
+            batch,
+            tokens,
+            heads,
+            size,
+        })
+    }
+
+    /// `[S, D]`
+    #[inline(always)]
+    pub(super) fn head(&self, item: usize, head: usize) -> Matrix<'a, T> {
+        Matrix {
+            values: &self.values[item * self.stride[0] + head * self.stride[2]..],
+            row_stride: self.stride[1],
+            column_stride: 1,
+        }
+    }
+
+    /// Tokens `first..first + count` of a head as `[D][panel]`.
+    #[inline(always)]
+    pub(super) fn panel<S: Simd>(
+        &self,
+        (item, head): (usize, usize),
+        first: usize,
+        packed: &mut [T],
+    ) {
+        let width = panel_width::<S, T>();
+        let count = width.min(self.tokens - first);
+        self.head(item, head).pack(first, count, width, packed);
+    }
+}
+
+/// One head as a left operand both ways.
+pub(super) struct Packed<T> {
+    /// Tokens as rows, `[S, D]`.
+    pub tokens: Vec<T>,
+    /// Components as rows, `[D, S]`.
+    pub components: Vec<T>,
+}
+
+/// Packs one head both ways.
+pub(super) struct PackHead<'a, T> {
+    pub heads: Heads<'a, T>,
+    pub item: usize,
+    pub head: usize,
+}
+
+impl<T: Real> WithSimd for PackHead<'_, T> {
+    type Output = Packed<T>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Packed<T> {
+        let Heads {
+            tokens: count,
+            size,
+            ..
+        } = self.heads;
+        let matrix = self.heads.head(self.item, self.head);
+        let mut tokens = vec![T::ZERO; count * size];
+        let mut components = vec![T::ZERO; count * size];
+        matrix.pack_left::<S>(0, count, &mut tokens);
+        matrix.transposed().pack_left::<S>(0, size, &mut components);
+        Packed { tokens, components }
+    }
+}
