@@ -81,7 +81,7 @@ pub enum LoadError {
         file: String,
         tensor: String,
         #[source]
-        source: candle_core::Error,
+        source: Box<candle_core::Error>,
     },
     #[error("{file} is not a usable tokenizer: {reason}; download it again")]
     Tokenizer { file: String, reason: String },

@@ -148,8 +148,9 @@ impl Config {
             rms_norm_eps: self.rms_norm_eps,
             rope_theta: self.theta().unwrap_or(f64::NAN),
             attention_bias: self.attention_bias,
-            hidden_act: Default::default(),
             max_position_embeddings: MAX_TOKENS,
+            // the activation is SiLU there, and validated to be here
+            ..TextEncoderConfig::z_image()
         }
     }
 }

@@ -41,7 +41,7 @@ impl TextEncoder {
         let model = built.map_err(|source| LoadError::Place {
             file: "text_encoder".into(),
             tensor: PREFIX.into(),
-            source,
+            source: Box::new(source),
         })?;
         Ok(Self {
             model,

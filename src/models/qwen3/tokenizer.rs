@@ -133,11 +133,6 @@ impl ChatTokenizer {
             enable_thinking => thinking == Thinking::Enabled,
         })
     }
-
-    /// The id of one token as the tokenizer writes it, such as `<|im_end|>`.
-    pub fn id(&self, token: &str) -> Option<u32> {
-        self.tokenizer.token_to_id(token)
-    }
 }
 
 fn template_source(files: &Files) -> LoadResult<(&'static str, Cow<'static, str>)> {

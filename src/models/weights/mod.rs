@@ -170,7 +170,7 @@ impl Weights {
                 .map_err(|source| LoadError::Place {
                     file: self.origin.clone(),
                     tensor: name.into(),
-                    source,
+                    source: Box::new(source),
                 });
         }
         let Some(entry) = self.left.borrow_mut().remove(name) else {

@@ -51,7 +51,7 @@ impl<'a> Scope<'a> {
         placed.map_err(|error| LoadError::Place {
             file: self.weights.file_of(&Ok(source)),
             tensor: path,
-            source: error,
+            source: Box::new(error),
         })
     }
 

@@ -1,0 +1,222 @@
+//! The rules that `cases.json` gives for comparing; the test has none of its own.
+use serde_json::Value;
+
+/// A rule by the family of tensors it is for.
+pub struct Tolerances {
+    rules: Vec<(String, Value)>,
+}
+
+/// What two tensors must satisfy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    bound: Bound,
+    /// Least share of equal values, in percent.
+    identical_percent: Option<f64>,
+    /// The cosine of the angle between both must be above this.
+    cosine: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Bound {
+    /// Of the largest difference.
+    Absolute(f64),
+    /// Of the largest difference as a share of the largest expected value.
+    Relative(f64),
+}
+
+/// How far apart two tensors are.
+#[derive(Debug)]
+pub struct Deviation {
+    pub deviation: f64,
+    pub tolerance: f64,
+    pub ok: bool,
+    /// What besides the largest difference was wrong.
+    pub note: String,
+}
+
+impl Tolerances {
+    pub fn new(cases: &Value) -> Self {
+        let rules = cases["tolerances"].as_object().into_iter().flatten();
+        Self {
+            rules: rules
+                .map(|(key, rule)| (key.clone(), rule.clone()))
+                .collect(),
+        }
+    }
+
+    /// The rule whose key lists `family`.
+    pub fn of(&self, family: &str) -> Result<Rule, String> {
+        let named = |key: &str| {
+            without_remark(key)
+                .split(',')
+                .any(|name| name.trim() == family)
+        };
+        let found = self.rules.iter().find(|(key, _)| named(key));
+        let (key, rule) = found.ok_or(format!("cases.json has no tolerance for {family:?}"))?;
+        match rule {
+            Value::Number(bound) => {
+                let bound = Bound::Absolute(bound.as_f64().ok_or("not a number")?);
+                Ok(Rule {
+                    bound,
+                    identical_percent: None,
+                    cosine: None,
+                })
+            }
+            Value::String(text) => Rule::parse(text),
+            other => Err(format!("the tolerance of {key:?} is {other}")),
+        }
+    }
+}
+
+impl Rule {
+    fn parse(text: &str) -> Result<Self, String> {
+        let unreadable = || format!("unreadable tolerance {text:?}");
+        let plain = without_remark(text);
+        let mut clauses = plain
+            .split(',')
+            .map(|clause| clause.split_whitespace().collect::<Vec<_>>());
+        let number = |word: &str| word.parse::<f64>().map_err(|_| unreadable());
+        let first = clauses.next().ok_or_else(unreadable)?;
+        let bound = match first[..] {
+            ["abs", bound] => Bound::Absolute(number(bound)?),
+            ["rel", bound] | ["rel", bound, "of", "max|g|"] => Bound::Relative(number(bound)?),
+            _ => return Err(unreadable()),
+        };
+        let mut rule = Self {
+            bound,
+            identical_percent: None,
+            cosine: None,
+        };
+        for clause in clauses {
+            match clause[..] {
+                [">=", percent, "%", "identical"] => {
+                    rule.identical_percent = Some(number(percent)?)
+                }
+                ["cosine", ">", least] => rule.cosine = Some(number(least)?),
+                _ => return Err(unreadable()),
+            }
+        }
+        Ok(rule)
+    }
+
+    /// Compares flattened tensors of equal length.
+    pub fn check(&self, ours: &[f64], theirs: &[f64]) -> Deviation {
+        let difference = largest(ours.iter().zip(theirs).map(|(a, b)| a - b));
+        let (deviation, tolerance) = match self.bound {
+            Bound::Absolute(tolerance) => (difference, tolerance),
+            Bound::Relative(tolerance) if difference == 0.0 => (0.0, tolerance),
+            Bound::Relative(tolerance) => (difference / largest(theirs.iter().copied()), tolerance),
+        };
+        let mut note = String::new();
+        if let Some(percent) = self.identical_percent {
+            let equal = ours.iter().zip(theirs).filter(|(a, b)| a == b).count();
+            let found = 100.0 * equal as f64 / theirs.len() as f64;
+            if found.is_nan() || found < percent {
+                note += &format!(" identical={found:.3}%<{percent}%");
+            }
+        }
+        if let Some(least) = self.cosine {
+            let found = cosine(ours, theirs);
+            if found.is_nan() || found <= least {
+                note += &format!(" cosine={found}<={least}");
+            }
+        }
+        // written so that a NaN fails
+        let ok = deviation <= tolerance && note.is_empty();
+        Deviation {
+            deviation,
+            tolerance,
+            ok,
+            note,
+        }
+    }
+}
+
+/// Without what stands in parentheses at the end.
+fn without_remark(text: &str) -> &str {
+    text.split_once('(').map_or(text, |(rule, _)| rule)
+}
+
+/// Largest magnitude; NaN if any value is.
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |most: f64, value| {
+        if value.is_nan() {
+            f64::NAN
+        } else {
+            most.max(value.abs()) + 0.0 * most
+        }
+    })
+}
+
+fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let norms = (dot(a, a) * dot(b, b)).sqrt();
+    if norms == 0.0 && a == b {
+        1.0
+    } else {
+        dot(a, b) / norms
+    }
+}
+
+#[test]
+fn rules_are_read_as_written() {
+    let rule = |text| Rule::parse(text).unwrap();
+    assert_eq!(rule("rel 1e-4").bound, Bound::Relative(1e-4));
+    assert_eq!(
+        rule("rel 1e-3 (division by a small mean)").bound,
+        Bound::Relative(1e-3)
+    );
+    let image = rule("abs 1, >= 99.5 % identical");
+    assert_eq!(
+        (image.bound, image.identical_percent),
+        (Bound::Absolute(1.0), Some(99.5))
+    );
+    let gradient = rule("rel 1e-3 of max|g|, cosine > 0.99999");
+    assert_eq!(
+        (gradient.bound, gradient.cosine),
+        (Bound::Relative(1e-3), Some(0.99999))
+    );
+    for text in [
+        "",
+        "about 1e-4",
+        "rel",
+        "rel x",
+        "abs 1, mostly identical",
+        "abs 1e-6 where |g| > 1e-4 max|g|",
+    ] {
+        assert!(Rule::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_rule_can_fail() {
+    let check =
+        |text, ours: &[f64], theirs: &[f64]| Rule::parse(text).unwrap().check(ours, theirs).ok;
+    assert!(check("rel 1e-2", &[100.5, 0.0], &[100.0, 0.1]));
+    assert!(!check("rel 1e-3", &[100.5, 0.0], &[100.0, 0.1]));
+    assert!(!check("rel 1e-2", &[1e-9], &[0.0]));
+    assert!(!check("abs 1e9", &[f64::NAN, 0.0], &[0.0, 0.0]));
+    assert!(!check("abs 1e9", &[0.0, f64::NAN, 1.0], &[0.0, 0.0, 1.0]));
+    assert!(!check(
+        "abs 1, >= 99.5 % identical",
+        &[1.0, 2.0],
+        &[1.0, 3.0]
+    ));
+    assert!(!check(
+        "rel 2 of max|g|, cosine > 0.9",
+        &[1.0, 0.0],
+        &[0.0, 1.0]
+    ));
+    assert!(check("abs 0", &[3.0], &[3.0]));
+}
+
+#[test]
+fn a_family_is_found_by_its_name() {
+    let cases = serde_json::json!({"tolerances": {"ids, masks": 0, "txt, v": "rel 1e-4", "dmd (remark, txt2)": "abs 1"}});
+    let tolerances = Tolerances::new(&cases);
+    assert_eq!(tolerances.of("masks").unwrap().bound, Bound::Absolute(0.0));
+    assert_eq!(tolerances.of("v").unwrap().bound, Bound::Relative(1e-4));
+    assert_eq!(tolerances.of("dmd").unwrap().bound, Bound::Absolute(1.0));
+    assert!(tolerances.of("txt2").is_err());
+    assert!(tolerances.of("t").is_err());
+}
