@@ -1,5 +1,5 @@
 //! What a denoiser can be asked, whatever family it is of.
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use crate::models::zimage::{Captions, Transformer};
 
@@ -74,6 +74,7 @@ impl VelocityModel for GuidedTeacher {
         sigma: &Tensor,
         conditioning: &GuidedConditioning,
     ) -> Result<Tensor> {
+        let sigma = &stock_sigma(sigma)?;
         let positive = self
             .transformer
             .velocity(latents, sigma, &conditioning.positive)?;
@@ -81,5 +82,32 @@ impl VelocityModel for GuidedTeacher {
             .transformer
             .velocity(latents, sigma, &conditioning.negative)?;
         &positive + (&positive - negative)?.affine(self.guidance_scale, 0.0)?
+    }
+}
+
+/// Training steps of the stock scheduler: its timesteps are sigmas times this.
+const TRAIN_TIMESTEPS: f32 = 1000.0;
+
+/// `sigma` `[B]` after the stock pipeline's detour over float32 timesteps, in double precision. The detour moves the time by
+/// a few ulp, which the sinusoids multiply by a thousand: without it the pictures drift from the stock pipeline's.
+fn stock_sigma(sigma: &Tensor) -> Result<Tensor> {
+    let sigma = sigma.to_dtype(DType::F32)?;
+    let steps = Tensor::full(TRAIN_TIMESTEPS, sigma.shape(), sigma.device())?;
+    let time = ((&steps - (&sigma * &steps)?)? / &steps)?;
+    time.to_dtype(DType::F64)?.affine(-1.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn the_time_is_the_stock_pipelines_to_the_last_bit() {
+        let sigmas = Tensor::new(&[1.0f32, 0.923_076_93, 0.75], &Device::Cpu).unwrap();
+        let sigma = stock_sigma(&sigmas).unwrap();
+        let time: Vec<f64> = sigma.affine(-1.0, 1.0).unwrap().to_vec1().unwrap();
+        assert_eq!(time, [0.0, f64::from(0.076_923_094_689_846_04f32), 0.25]);
     }
 }
