@@ -63,3 +63,13 @@ impl ModelArgs {
             .flag("model.vae_dtype", text(&self.dtype), "--dtype")
     }
 }
+
+/// Sets the threads of the CPU kernels; 0 keeps one per core. Call once, before any kernel runs.
+pub(super) fn use_threads(threads: usize) {
+    if threads > 0 {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global();
+        pool.expect("nothing has used the pool yet");
+    }
+}

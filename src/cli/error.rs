@@ -2,8 +2,13 @@
 use std::{io, path::PathBuf};
 
 use crate::{
+    app::AppError,
     config::ConfigError,
-    models::source::{RefError, SourceError},
+    models::{
+        random::RandomBundleError,
+        source::{RefError, SourceError},
+    },
+    pipelines::{error::EditError, image::ImageError, noise_file::NoiseFileError},
 };
 
 const FAILED: u8 = 1;
@@ -20,17 +25,103 @@ pub(super) enum CliError {
     #[error("{} is a local path and needs no download; name a model on the hub, as in hf:owner/name", .0.display())]
     NothingToPull(PathBuf),
     #[error(transparent)]
+    Unusable(#[from] Unusable),
+    #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    #[error(transparent)]
+    Noise(#[from] NoiseFileError),
+    #[error("cannot write {}: {source}; check the free space and the permissions", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    RandomBundle(#[from] RandomBundleError),
+    #[error(
+        "the operating system gives no threads for the service: {0}; end other processes, or raise the limit"
+    )]
+    Runtime(#[source] io::Error),
     #[error("cannot write to stdout: {0}")]
     Stdout(#[source] io::Error),
+}
+
+/// Input that no edit can use.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("the instruction is empty; say what to change")]
+    NoInstruction,
+    #[error(
+        "the instruction has {bytes} bytes, the limit is {max}; shorten it, or raise edit.instruction_max_bytes"
+    )]
+    LongInstruction { bytes: usize, max: usize },
+    #[error("--steps {steps} is not from 1 to {max} (edit.max_steps)")]
+    Steps { steps: usize, max: usize },
+    #[error("{count} images were asked for, from 1 to {max} can be made at once (edit.max_n)")]
+    Count { count: usize, max: usize },
+    #[error("--seed {seed} leaves no seeds for the other images; choose a smaller one")]
+    LargeSeed { seed: u64 },
+    #[error("cannot read {}: {source}; name a PNG, JPEG or WebP file, or - for stdin", path.display())]
+    Input {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{}: {source}", path.display())]
+    Image {
+        path: PathBuf,
+        #[source]
+        source: ImageError,
+    },
+    #[error(transparent)]
+    Option(ImageError),
+    #[error("{} would be overwritten, but it is an input or another output; choose another name", path.display())]
+    Overwrites { path: PathBuf },
+    #[error("cannot write {}: {source}; choose a file in a directory that exists and may be written to", path.display())]
+    Output {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("stdout takes one image, not {count}; name a file with -o, or leave out --n")]
+    SeveralToStdout { count: usize },
 }
 
 impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Reference(_) | Self::NothingToPull(_) => BAD_INPUT,
+            Self::Config(_) | Self::Reference(_) | Self::NothingToPull(_) | Self::Unusable(_) => {
+                BAD_INPUT
+            }
             Self::Source(_) => NO_MODEL,
-            Self::Stdout(_) => FAILED,
+            Self::App(error) => app_exit_code(error),
+            Self::Edit(error) => edit_exit_code(error),
+            Self::RandomBundle(RandomBundleError::NotEmpty { .. }) => BAD_INPUT,
+            Self::RandomBundle(_) | Self::Noise(NoiseFileError::Write { .. }) => FAILED,
+            Self::Noise(_) => BAD_INPUT,
+            Self::Write { .. } | Self::Stdout(_) | Self::Runtime(_) => FAILED,
         }
+    }
+}
+
+fn app_exit_code(error: &AppError) -> u8 {
+    match error {
+        AppError::Reference { .. } => BAD_INPUT,
+        AppError::Source(_)
+        | AppError::NoCuda { .. }
+        | AppError::Bundle { .. }
+        | AppError::Start { .. } => NO_MODEL,
+        AppError::Bind { .. } | AppError::Thread { .. } => FAILED,
+    }
+}
+
+fn edit_exit_code(error: &EditError) -> u8 {
+    match error {
+        EditError::Image(_) | EditError::Sigmas(_) | EditError::NoiseShape { .. } => BAD_INPUT,
+        EditError::Cancelled { .. } | EditError::Text(_) | EditError::Model { .. } => FAILED,
     }
 }

@@ -1,9 +1,13 @@
 //! The command line.
 mod args;
+mod bundle;
 mod config;
+mod edit;
 mod error;
+mod openapi;
 mod progress;
 mod pull;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -31,10 +35,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Edit an image
+    Edit(edit::EditArgs),
+    /// Serve the HTTP API
+    Serve(serve::ServeArgs),
     /// Download a model into the cache, or go on with a download that was cut
     Pull(pull::PullArgs),
     /// Show or check the settings
     Config(config::ConfigCommand),
+    /// Make bundles
+    Bundle(bundle::BundleCommand),
+    /// Print the OpenAPI description of the HTTP API
+    Openapi,
 }
 
 /// Runs the command line of this process.
@@ -50,8 +62,12 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), CliError> {
     match command {
+        Command::Edit(args) => edit::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Pull(args) => pull::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Bundle(command) => bundle::run(&command),
+        Command::Openapi => openapi::run(),
     }
 }
 

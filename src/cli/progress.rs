@@ -1,7 +1,7 @@
 //! Progress on stderr; indicatif draws nothing where stderr is no terminal.
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::models::hub::PullProgress;
+use crate::{models::hub::PullProgress, pipelines::progress::Progress};
 
 /// One bar, for the file that is being downloaded.
 pub(super) struct DownloadBar {
@@ -35,5 +35,36 @@ impl PullProgress for DownloadBar {
 
     fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);
+    }
+}
+
+/// One bar, for the steps of an edit.
+pub(super) struct EditBar {
+    bar: ProgressBar,
+}
+
+impl EditBar {
+    pub(super) fn new() -> Self {
+        let style =
+            ProgressStyle::with_template("{msg:<12} {wide_bar} {pos}/{len} steps {elapsed}")
+                .expect("the template is valid");
+        Self {
+            bar: ProgressBar::no_length().with_style(style),
+        }
+    }
+
+    pub(super) fn show(&self, progress: Progress) {
+        match progress {
+            Progress::Began(stage) => self.bar.set_message(format!("{stage:?}").to_lowercase()),
+            Progress::Step { done, of } => {
+                self.bar.set_length(of as u64);
+                self.bar.set_position(done as u64);
+            }
+        }
+    }
+
+    /// Removes the bar.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 }

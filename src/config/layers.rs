@@ -128,6 +128,14 @@ impl Layers {
             .map(|(key, (setting, layer))| (key.as_str(), setting, layer))
     }
 
+    /// Who set a known key.
+    ///
+    /// # Panics
+    /// `configs/default.toml` has no such key.
+    pub fn layer(&self, key: &str) -> &Layer {
+        &self.get(key).1
+    }
+
     /// The value of a known key and who set it.
     pub(super) fn get(&self, key: &str) -> &(Setting, Layer) {
         self.settings

@@ -1,0 +1,114 @@
+//! `npedit edit`: one image, one instruction, on this machine.
+mod output;
+mod plan;
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use clap::Args;
+
+use super::{
+    args::{ModelArgs, SettingsArgs, use_threads},
+    error::CliError,
+    progress::{DownloadBar, EditBar},
+};
+use crate::{
+    app::{self, UNTRAINED},
+    config::{Config, Layer},
+    pipelines::{edit::EditPipeline, request::EditInput},
+    telemetry,
+};
+use plan::Plan;
+
+/// Log level of a command whose result matters more than its log.
+const QUIET: &str = "warn";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  npedit edit photo.jpg \"make it winter\" -o winter.png --seed 7
+  npedit edit photo.jpg \"make it winter\" -o winter.jpg --quality 95 --n 3    writes winter-1.jpg to winter-3.jpg
+  npedit edit - \"make it winter\" -o - --format png < photo.jpg > winter.png")]
+pub(super) struct EditArgs {
+    /// PNG, JPEG or WebP file; - reads stdin
+    #[arg(value_name = "IN")]
+    image: PathBuf,
+    /// What to change
+    instruction: String,
+    /// Where the result goes; its extension names the format; - writes to stdout
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Denoising steps; the bundle's own number where not given
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Same seed, same image; of --n images each takes the next seed
+    #[arg(long, conflicts_with = "latents")]
+    seed: Option<u64>,
+    /// Number of images
+    #[arg(long, conflicts_with = "latents")]
+    n: Option<usize>,
+    /// Size of the result: WIDTHxHEIGHT, or auto for that of the input
+    #[arg(long, default_value = "auto")]
+    size: String,
+    /// png, jpeg or webp, instead of what the extension says
+    #[arg(long)]
+    format: Option<String>,
+    /// JPEG quality, 1 to 100
+    #[arg(long)]
+    quality: Option<u32>,
+    /// Noise to start from and to add at each step, instead of a seed
+    #[arg(long, value_name = "FILE.safetensors")]
+    latents: Option<PathBuf>,
+    /// Write the noise that was used
+    #[arg(long, value_name = "FILE.safetensors")]
+    save_latents: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// Refuses what can be refused first, then loads, edits and writes.
+pub(super) fn run(args: &EditArgs) -> Result<(), CliError> {
+    let config = settings(args)?;
+    let plan = Plan::check(args, &config)?;
+    let pipeline = load(&config)?;
+    let input = EditInput {
+        noise: plan.noise(&pipeline.bundle.device)?,
+        steps: plan.steps.unwrap_or(pipeline.bundle.settings.default_steps),
+        image: plan.image,
+        instruction: args.instruction.clone(),
+        size: plan.size,
+        preprocess: plan.preprocess,
+    };
+    let bar = EditBar::new();
+    let output = pipeline.run(&input, &mut |progress| {
+        bar.show(progress);
+        ControlFlow::Continue(())
+    })?;
+    bar.finish();
+    for warning in &output.warnings {
+        eprintln!("warning: {warning}");
+    }
+    plan.outputs.write(&output)
+}
+
+fn settings(args: &EditArgs) -> Result<Config, CliError> {
+    let loaded = Config::load(&args.model.add_to(args.settings.given()))?;
+    let mut log = loaded.config.log.clone();
+    if *loaded.layers.layer("log.level") == Layer::Default {
+        log.level = QUIET.to_owned();
+    }
+    telemetry::init(&log);
+    use_threads(loaded.config.engine.threads);
+    Ok(loaded.config)
+}
+
+fn load(config: &Config) -> Result<EditPipeline, CliError> {
+    let bar = DownloadBar::new();
+    let pipeline = app::load_editor(&config.model, &bar)?;
+    bar.finish();
+    if config.model.reference.is_none() {
+        eprintln!("warning: {UNTRAINED}");
+    }
+    Ok(pipeline)
+}
