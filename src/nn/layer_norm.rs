@@ -5,7 +5,7 @@ use super::{
     graft::{frozen, graft},
     kernels::{
         host::is_host_float,
-        norm_rows::{Centre, RowNorm},
+        norm_rows::{Centre, Factors, RowNorm},
     },
 };
 
@@ -48,12 +48,13 @@ impl LayerNorm {
             centre: Centre::Mean,
             eps: self.eps,
         };
-        let mut value = norm.forward(x, &weight)?;
+        let factors = Factors::all(&weight)?;
+        let mut value = norm.forward(x, &factors)?;
         if let Some(bias) = &self.bias {
             value = value.broadcast_add(bias)?;
         }
         graft([x], value, move |[x], grad| {
-            Ok([Some(norm.backward(x, &weight, grad)?)])
+            Ok([Some(norm.backward(x, &factors, grad)?)])
         })
     }
 

@@ -26,7 +26,7 @@ pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use lora::Lora;
-pub use modulation::{gated_residual, modulate};
+pub use modulation::{PerToken, modulate};
 pub use rms_norm::RmsNorm;
 pub use rope::rope_pairs;
 pub use upsample::upsample_nearest_2x;

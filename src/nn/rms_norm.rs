@@ -1,11 +1,12 @@
 //! Root-mean-square normalisation (arXiv 1910.07467).
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor, bail};
 
 use super::{
+    PerToken,
     graft::{frozen, graft},
     kernels::{
         host::is_host_float,
-        norm_rows::{Centre, RowNorm},
+        norm_rows::{Centre, Factors, RowNorm},
     },
 };
 
@@ -27,17 +28,45 @@ impl RmsNorm {
         if self.weight.track_op() {
             return self.composite(x);
         }
-        let layer = self.clone();
         if is_host_float(x) {
-            let norm = RowNorm {
-                centre: Centre::Zero,
-                eps: self.eps,
-            };
-            return graft([x], norm.forward(x, &self.weight)?, move |[x], grad| {
-                Ok([Some(norm.backward(x, &layer.weight, grad)?)])
-            });
+            return self.host(x, Factors::all(&self.weight)?);
         }
+        let layer = self.clone();
         frozen(x, move |x| layer.composite(x))
+    }
+
+    /// The norm times `factor`, in one pass. `x` `[B, S, D]`
+    pub fn forward_times(&self, x: &Tensor, factor: &PerToken) -> Result<Tensor> {
+        if self.weight.track_op() || factor.tracked() || !is_host_float(x) {
+            return self.forward(x)? * factor.expand()?;
+        }
+        let table = factor.values()?.broadcast_mul(&self.weight)?;
+        let factors = Factors {
+            table: table.flatten(0, 1)?,
+            ends: factor.ends(),
+        };
+        let (batch, tokens, width) = x.dims3()?;
+        if table.dims() != [batch, factors.ends.len(), width]
+            || factors.ends.last() != Some(&tokens)
+        {
+            bail!(
+                "{:?} takes one factor for each token, not {:?} over runs that end at {:?}",
+                x.dims(),
+                table.dims(),
+                factors.ends
+            )
+        }
+        self.host(x, factors)
+    }
+
+    fn host(&self, x: &Tensor, factors: Factors) -> Result<Tensor> {
+        let norm = RowNorm {
+            centre: Centre::Zero,
+            eps: self.eps,
+        };
+        graft([x], norm.forward(x, &factors)?, move |[x], grad| {
+            Ok([Some(norm.backward(x, &factors, grad)?)])
+        })
     }
 
     fn composite(&self, x: &Tensor) -> Result<Tensor> {

@@ -4,9 +4,7 @@ use candle_core::{Result, Tensor};
 use super::{config::Config, lora::LoraWeights, rope::Rotations, times::Times};
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{
-        KeyMask, Linear, RmsNorm, attention, gated_residual, modulate, rope_pairs, silu_mul, tanh,
-    },
+    nn::{KeyMask, Linear, PerToken, RmsNorm, attention, rope_pairs, silu_mul, tanh},
 };
 
 /// Upstream's epsilon of the query and key norms, whatever `norm_eps` says.
@@ -179,23 +177,22 @@ impl ModulatedBlock {
     ) -> Result<Tensor> {
         let (_, tokens, dim) = x.dims3()?;
         let modulation = times.map(|time| self.modulation.forward(time))?;
-        let scale = |index: usize| {
-            modulation
-                .map(|m| m.narrow(1, index * dim, dim))?
-                .per_token(tokens)
+        let part = |m: &Tensor, index: usize| m.narrow(1, index * dim, dim);
+        let scale = |index| -> Result<PerToken> {
+            Ok(modulation.map(|m| part(m, index)? + 1.0)?.per_token(tokens))
         };
-        let gate = |index: usize| {
-            modulation
-                .map(|m| tanh(&m.narrow(1, index * dim, dim)?))?
-                .per_token(tokens)
+        let gate = |index| -> Result<PerToken> {
+            Ok(modulation
+                .map(|m| tanh(&part(m, index)?))?
+                .per_token(tokens))
         };
         let block = &self.block;
-        let scaled = modulate(&block.attention_norm1.forward(x)?, &scale(0)?)?;
+        let scaled = block.attention_norm1.forward_times(x, &scale(0)?)?;
         let attended = block.attention.forward(&scaled, rotations, mask)?;
-        let x = gated_residual(x, &gate(1)?, &block.attention_norm2.forward(&attended)?)?;
-        let scaled = modulate(&block.ffn_norm1.forward(&x)?, &scale(2)?)?;
+        let x = (x + block.attention_norm2.forward_times(&attended, &gate(1)?)?)?;
+        let scaled = block.ffn_norm1.forward_times(&x, &scale(2)?)?;
         let fed = block.feed_forward.forward(&scaled)?;
-        gated_residual(&x, &gate(3)?, &block.ffn_norm2.forward(&fed)?)
+        x + block.ffn_norm2.forward_times(&fed, &gate(3)?)?
     }
 
     pub(super) fn with_lora(&self, prefix: &str, lora: &LoraWeights) -> Self {

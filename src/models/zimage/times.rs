@@ -4,7 +4,7 @@ use candle_core::{D, DType, Result, Tensor};
 use super::config::Config;
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Linear, silu},
+    nn::{Linear, PerToken, silu},
 };
 
 const SINUSOIDS: usize = 256;
@@ -34,18 +34,14 @@ impl Times {
         })
     }
 
-    /// `[B, tokens, W]`, or `[B, 1, W]` where all tokens have the same.
-    pub(super) fn per_token(&self, tokens: usize) -> Result<Tensor> {
-        let noisy = self.noisy.unsqueeze(1)?;
-        let Some((clean, clean_tokens)) = &self.clean else {
-            return Ok(noisy);
-        };
-        let (batch, _, width) = noisy.dims3()?;
-        let clean = clean
-            .unsqueeze(1)?
-            .broadcast_as((batch, *clean_tokens, width))?;
-        let noisy = noisy.broadcast_as((batch, tokens - clean_tokens, width))?;
-        Tensor::cat(&[clean, noisy], 1)
+    /// The clean value for the leading tokens of an edit, the noisy one for the rest of `tokens`.
+    pub(super) fn per_token(self, tokens: usize) -> PerToken {
+        match self.clean {
+            Some((clean, leading)) => {
+                PerToken::new(vec![(clean, leading), (self.noisy, tokens - leading)])
+            }
+            None => PerToken::new(vec![(self.noisy, tokens)]),
+        }
     }
 }
 

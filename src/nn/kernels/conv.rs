@@ -9,6 +9,7 @@ use super::{
     real::Real,
     tile::{Left, Start, left_tiles, multiply, panel_width},
     window::Windows,
+    winograd::{self, Winograd},
 };
 use crate::nn::conv::Padding;
 
@@ -62,16 +63,31 @@ fn conv2d_of<T: Real>(
     let (weight, weight_layout) = weight.storage_and_layout();
     let (bias, bias_layout) = bias.storage_and_layout();
     let depth = inputs * side * side;
+    let images = values::<T>(&x, x_layout)?;
+    let images = &images[..batch * channels * height * width];
+    let weight = &values::<T>(&weight, weight_layout)?[..outputs * depth];
+    let bias = &values::<T>(&bias, bias_layout)?[..outputs];
+    let mut y = vec![T::ZERO; batch * outputs * rows * columns];
+    if side == 3 && stride == 1 && inputs.min(outputs) >= winograd::LEAST_CHANNELS {
+        let conv = Winograd {
+            images,
+            weight,
+            bias,
+            windows,
+            output: (rows, columns),
+        };
+        conv.run(&mut y);
+        return Tensor::from_vec(y, (batch, outputs, rows, columns), &Device::Cpu);
+    }
     let conv = Conv {
-        images: values::<T>(&x, x_layout)?,
+        images,
         depth,
         windows,
-        bias: &values::<T>(&bias, bias_layout)?[..outputs],
+        bias,
     };
-    let mut y = vec![T::ZERO; batch * outputs * rows * columns];
     Arch::new().dispatch(Run {
         conv: &conv,
-        weight: &values::<T>(&weight, weight_layout)?[..outputs * depth],
+        weight,
         pixels: rows * columns,
         y: &mut y,
     });

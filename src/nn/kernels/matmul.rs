@@ -13,6 +13,8 @@ use super::{
 const DEPTH: usize = 256;
 /// Columns packed at a time: bounds the scratch to this times the depth.
 const COLUMNS: usize = 1024;
+/// Depth transposed at a time, within the first-level cache.
+const BLOCK: usize = 32;
 /// Rows of one task.
 const ROWS: usize = 48;
 
@@ -83,20 +85,31 @@ impl<'a, T: Real> Matrix<'a, T> {
     /// Rows `first..first + count` as `[depth][width]`, zeros beyond `count`.
     #[inline(always)]
     pub(crate) fn pack(&self, first: usize, count: usize, width: usize, packed: &mut [T]) {
+        if count < width {
+            packed.fill(T::ZERO);
+        }
+        if self.column_stride == 1 {
+            for (block, out) in packed.chunks_mut(BLOCK * width).enumerate() {
+                for i in 0..count {
+                    let at = (first + i) * self.row_stride + block * BLOCK;
+                    let row = &self.values[at..at + out.len() / width];
+                    for (out, value) in out.chunks_exact_mut(width).zip(row) {
+                        out[i] = *value;
+                    }
+                }
+            }
+            return;
+        }
         for (k, out) in packed.chunks_exact_mut(width).enumerate() {
-            let at = first * self.row_stride + k * self.column_stride;
-            let (used, spare) = out.split_at_mut(count);
+            let from = &self.values[first * self.row_stride + k * self.column_stride..];
             if self.row_stride == 1 {
-                used.copy_from_slice(&self.values[at..at + count]);
+                out[..count].copy_from_slice(&from[..count]);
             } else {
-                for (x, value) in used
-                    .iter_mut()
-                    .zip(self.values[at..].iter().step_by(self.row_stride))
-                {
+                let from = from.iter().step_by(self.row_stride);
+                for (x, value) in out[..count].iter_mut().zip(from) {
                     *x = *value;
                 }
             }
-            spare.fill(T::ZERO);
         }
     }
 }

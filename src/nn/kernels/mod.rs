@@ -15,3 +15,4 @@ pub(crate) mod real;
 pub(crate) mod rotate;
 pub(crate) mod tile;
 mod window;
+mod winograd;

@@ -27,7 +27,6 @@ pub(crate) trait Real: WithDType + Default {
     fn of(x: f64) -> Self;
     /// `self * a + b`, rounded once.
     fn fma(self, a: Self, b: Self) -> Self;
-    fn sqrt(self) -> Self;
     fn ln(self) -> Self;
     /// The larger one; `self` where `other` is not a number.
     fn larger(self, other: Self) -> Self;
@@ -93,10 +92,6 @@ macro_rules! real {
             #[inline(always)]
             fn fma(self, a: Self, b: Self) -> Self {
                 self.mul_add(a, b)
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                <$float>::sqrt(self)
             }
             #[inline(always)]
             fn ln(self) -> Self {

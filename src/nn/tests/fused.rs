@@ -80,6 +80,9 @@ fn convolution_at_odd_sizes() {
         ([2, 33, 13, 18], 6, 3, 2, down),
         ([1, 2, 1, 1], 2, 3, 1, 1.into()),
         ([1, 4, 30, 40], 2, 5, 3, 2.into()),
+        ([2, 32, 9, 21], 61, 3, 1, 1.into()),
+        ([1, 33, 6, 150], 32, 3, 1, 0.into()),
+        ([1, 40, 3, 3], 32, 3, 1, down),
     ] {
         let x = random.single(&shape);
         let w = random.single(&[outputs, shape[1], side, side]);
@@ -97,11 +100,11 @@ fn convolution_at_odd_sizes() {
         let layer = Conv2d::new(single(&w), single(&b), stride, padding);
         let x = single(&x);
         let y = same_at_any_thread_count(|| layer.forward(&x).unwrap());
+        // Winograd's transforms amplify rounding about tenfold (arXiv 1803.10986, F(4, 3))
+        let winograd = (side, stride) == (3, 1) && shape[1].min(outputs) >= 32;
+        let bound = rounding(shape[1] * side * side) * if winograd { 10.0 } else { 1.0 };
         let difference = max_difference(&y, &expected);
-        assert!(
-            difference < rounding(shape[1] * side * side),
-            "{shape:?} {difference}"
-        );
+        assert!(difference < bound, "{shape:?} {difference}");
     }
 }
 

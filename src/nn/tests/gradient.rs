@@ -9,7 +9,7 @@ fn activations() {
     let mut random = Random::new(1);
     let x = random.tensor(&[3, 7]);
     for f in [silu, gelu, gelu_erf, tanh] {
-        check_gradients(&[x.clone()], |x| f(&x[0]));
+        check_gradients(std::slice::from_ref(&x), |x| f(&x[0]));
     }
     check_gradients(&[x, random.tensor(&[3, 7])], |x| silu_mul(&x[0], &x[1]));
 }
@@ -19,7 +19,7 @@ fn linear_frozen_lora_and_trained() {
     let mut random = Random::new(2);
     let [x, w, b] = [&[2, 3, 5][..], &[4, 5], &[4]].map(|shape| random.tensor(shape));
     let [a, up] = [[2, 5], [4, 2]].map(|shape| random.tensor(&shape));
-    check_gradients(&[x.clone()], |x| {
+    check_gradients(std::slice::from_ref(&x), |x| {
         Linear::new(w.clone(), Some(b.clone())).forward(&x[0])
     });
     check_gradients(&[x.clone(), a, up], |x| {
@@ -40,24 +40,28 @@ fn norms() {
     let mut random = Random::new(3);
     let [x, w, b] = [&[2, 3, 6][..], &[6], &[6]].map(|shape| random.tensor(shape));
     let image = random.tensor(&[2, 6, 3, 5]);
-    check_gradients(&[x.clone()], |x| {
+    check_gradients(std::slice::from_ref(&x), |x| {
         RmsNorm::new(w.clone(), 1e-5).forward(&x[0])
     });
     check_gradients(&[x.clone(), w.clone()], |x| {
         RmsNorm::new(x[1].clone(), 1e-5).forward(&x[0])
     });
-    check_gradients(&[x.clone()], |x| {
+    check_gradients(std::slice::from_ref(&x), |x| {
         LayerNorm::new(None, None, 1e-6).forward(&x[0])
     });
-    check_gradients(&[x.clone()], |x| {
+    check_gradients(std::slice::from_ref(&x), |x| {
         LayerNorm::new(Some(w.clone()), Some(b.clone()), 1e-6).forward(&x[0])
     });
     check_gradients(&[x, w.clone(), b.clone()], |x| {
         LayerNorm::new(Some(x[1].clone()), Some(x[2].clone()), 1e-6).forward(&x[0])
     });
     let group = |w: &Tensor, b: &Tensor| GroupNorm::new(w.clone(), b.clone(), 3, 1e-6);
-    check_gradients(&[image.clone()], |x| group(&w, &b).forward(&x[0]));
-    check_gradients(&[image.clone()], |x| group(&w, &b).forward_silu(&x[0]));
+    check_gradients(std::slice::from_ref(&image), |x| {
+        group(&w, &b).forward(&x[0])
+    });
+    check_gradients(std::slice::from_ref(&image), |x| {
+        group(&w, &b).forward_silu(&x[0])
+    });
     check_gradients(&[image, w.clone(), b.clone()], |x| {
         group(&x[1], &x[2]).forward_silu(&x[0])
     });
@@ -108,13 +112,23 @@ fn convolutions() {
     };
     for (size, stride, padding) in [(1, 1, 0.into()), (3, 1, 1.into()), (3, 2, down)] {
         let w = random.tensor(&[4, 3, size, size]);
-        check_gradients(&[x.clone()], |x| {
+        check_gradients(std::slice::from_ref(&x), |x| {
             Conv2d::new(w.clone(), b.clone(), stride, padding).forward(&x[0])
         });
     }
     let w = random.tensor(&[4, 3, 3, 3]);
     check_gradients(&[x, w, b.clone()], |x| {
         Conv2d::new(x[1].clone(), x[2].clone(), 1, 1).forward(&x[0])
+    });
+}
+
+#[test]
+fn convolution_of_many_channels() {
+    let mut random = Random::new(16);
+    let x = random.tensor(&[1, 34, 5, 6]);
+    let (w, b) = (random.tensor(&[33, 34, 3, 3]), random.tensor(&[33]));
+    check_gradients(&[x], |x| {
+        Conv2d::new(w.clone(), b.clone(), 1, 1).forward(&x[0])
     });
 }
 
@@ -130,7 +144,21 @@ fn upsampling_of_a_shared_input() {
 #[test]
 fn modulation() {
     let mut random = Random::new(8);
-    let [x, y, s] = [[2, 3, 4], [2, 3, 4], [2, 1, 4]].map(|shape| random.tensor(&shape));
-    check_gradients(&[x.clone(), s.clone()], |x| modulate(&x[0], &x[1]));
-    check_gradients(&[x, s, y], |x| gated_residual(&x[0], &x[1], &x[2]));
+    let [x, s] = [[2, 3, 4], [2, 1, 4]].map(|shape| random.tensor(&shape));
+    check_gradients(&[x, s], |x| modulate(&x[0], &x[1]));
+}
+
+#[test]
+fn norm_times_a_factor_per_token() {
+    let mut random = Random::new(15);
+    let x = random.tensor(&[2, 5, 4]);
+    let norm = RmsNorm::new(random.tensor(&[4]), 1e-5);
+    let [first, second] = [0, 1].map(|_| random.tensor(&[2, 4]));
+    let factor = |a: &Tensor, b: &Tensor| PerToken::new(vec![(a.clone(), 2), (b.clone(), 3)]);
+    check_gradients(std::slice::from_ref(&x), |x| {
+        norm.forward_times(&x[0], &factor(&first, &second))
+    });
+    check_gradients(&[x, first.clone(), second.clone()], |x| {
+        norm.forward_times(&x[0], &factor(&x[1], &x[2]))
+    });
 }

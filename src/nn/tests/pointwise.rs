@@ -58,6 +58,22 @@ fn row_norms() {
 }
 
 #[test]
+fn each_token_gets_the_factor_of_its_run() {
+    let mut random = Random::new(37);
+    let x = single(&random.single(&[2, 40, 700]));
+    let [first, second] = [0, 1].map(|_| single(&random.single(&[2, 700])));
+    let factor = PerToken::new(vec![(first, 17), (second, 23)]);
+    let norm = RmsNorm::new(single(&random.single(&[700])), 1e-6);
+    let expected = (norm.forward(&x).unwrap() * factor.expand().unwrap()).unwrap();
+    let y = norm.forward_times(&x, &factor).unwrap();
+    assert!(max_difference(&y, &expected) < 1e-5);
+    assert!(
+        norm.forward_times(&x.narrow(1, 0, 39).unwrap(), &factor)
+            .is_err()
+    );
+}
+
+#[test]
 fn group_norm_of_a_large_mean() {
     let mut random = Random::new(34);
     for (shape, groups) in [([2, 6, 5, 7], 3), ([1, 4, 40, 60], 2), ([1, 3, 1, 2], 3)] {
