@@ -100,7 +100,7 @@ async fn the_models_are_listed_as_openai_lists_them() {
     );
     assert!(model["created"].is_u64());
     assert_eq!(model["sha256"], "ab".repeat(32));
-    assert_eq!(model["limits"]["max_n"], 4);
+    assert_eq!(model["limits"]["max_n"], 10);
 }
 
 #[tokio::test]
