@@ -31,8 +31,6 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn noise_is_answered(bytes in prop::collection::vec(any::<u8>(), 0..512), start in 0usize..4) {
         let starts = [&b""[..], b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff", b"RIFF\xff\0\0\0WEBPVP8"];

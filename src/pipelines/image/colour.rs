@@ -24,6 +24,9 @@ pub(super) fn to_srgb(samples: Samples, profile: &Profile) -> (DynamicImage, Opt
             match profile.and_then(|profile| convert(&samples, &profile)) {
                 Ok(Converted::Same) => return (without_profile(samples), None),
                 Ok(Converted::Image(image)) => return (image, None),
+                Err(CmsError::UnsupportedProfileConnection) => {
+                    "made for another kind of colours".into()
+                }
                 Err(error) => error.to_string(),
             }
         }

@@ -132,12 +132,12 @@ struct Outline {
 impl Outline {
     fn read(bytes: &[u8]) -> Result<Self, ImageError> {
         let mut at = 2;
-        while let Some(&[0xff, marker, ref rest @ ..]) = bytes.get(at..) {
+        while let Some(&[first, marker, ref rest @ ..]) = bytes.get(at..) {
+            if first != 0xff || marker == 0xff {
+                at += 1; // fill
+                continue;
+            }
             match (marker, rest) {
-                (0xff, _) => {
-                    at += 1;
-                    continue;
-                }
                 (0xc4 | 0xc8 | 0xcc, _) => {} // tables, not frames
                 (0xc0..=0xc2, &[_, _, 8, ..]) => {}
                 (0xc0..=0xc2, &[_, _, bits, ..]) => {
@@ -174,7 +174,7 @@ fn failed(error: DecodeErrors) -> ImageError {
         DecodeErrors::Unsupported(scheme) => unsupported(format!("{scheme:?}")),
         error => ImageError::Damaged {
             format: FORMAT,
-            reason: format!("{error:?}"),
+            reason: error.to_string().trim_matches('"').into(),
         },
     }
 }

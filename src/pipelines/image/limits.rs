@@ -24,13 +24,6 @@ impl Default for ImageLimits {
 }
 
 impl ImageLimits {
-    /// What a decoder may allocate: the budget twice over at 4 bytes a pixel, and room for tables.
-    pub(super) fn max_alloc_bytes(&self) -> u64 {
-        self.max_pixels
-            .saturating_mul(4 * 2)
-            .saturating_add(16 << 20)
-    }
-
     /// Refuses a picture of `width` x `height` pixels that is over the limits.
     pub(super) fn check(&self, width: u32, height: u32) -> Result<(), ImageError> {
         let max_pixels = self.max_pixels;

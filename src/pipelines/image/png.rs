@@ -10,8 +10,8 @@ const FORMAT: SourceFormat = SourceFormat::Png;
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Length, type and checksum around a chunk's data.
 const FRAME_BYTES: usize = 12;
-/// Row buffers and the inflated profile. The decoder's own limit, and what stops an `iCCP` of
-/// 400 kB that inflates to 400 MB: it is cut off here and reported as unusable.
+/// Row buffers and the inflated profile; the picture itself is bounded by its size. This stops an
+/// `iCCP` of 400 kB that inflates to 400 MB: it is cut off here and reported as unusable.
 const DECODER_BYTES: u64 = 2 * MAX_PROFILE_BYTES as u64;
 
 /// Decodes a PNG of any colour type and depth.
@@ -23,7 +23,7 @@ pub(super) fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Raster, Image
     limits.check(width, height)?;
     let outline = Outline::read(bytes)?;
     let mut decoder_limits = Limits::no_limits();
-    decoder_limits.max_alloc = Some(DECODER_BYTES.min(limits.max_alloc_bytes()));
+    decoder_limits.max_alloc = Some(DECODER_BYTES);
     let mut decoder = PngDecoder::with_limits(Cursor::new(&outline.essential), decoder_limits)
         .map_err(|error| decode_error(FORMAT, error))?;
     let icc = decoder

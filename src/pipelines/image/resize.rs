@@ -3,6 +3,7 @@
 //! The models were trained on pictures resized by Pillow, and the parity files hold its bytes.
 //! `fast_image_resize` uses shorter fixed-point weights and differs by a level in some pixels.
 use image::RgbImage;
+use pulp::Arch;
 use rayon::prelude::*;
 
 /// Bits after the point of a weight: 8 are the sample's, 2 are head room for negative lobes.
@@ -11,6 +12,8 @@ const HALF: i32 = 1 << (PRECISION_BITS - 1);
 /// Lobes of the windowed sinc on each side, in source pixels when enlarging.
 const SUPPORT: f64 = 3.0;
 const CHANNELS: usize = 3;
+/// Rows that the horizontal pass takes together.
+const BAND_ROWS: usize = 8;
 
 /// Resizes to `size = (width, height)` pixels, each at least 1, byte for byte as Pillow 13 does.
 pub fn resize_lanczos(image: &RgbImage, size: (u32, u32)) -> RgbImage {
@@ -81,6 +84,7 @@ fn sinc(x: f64) -> f64 {
     libm::sin(x) / x
 }
 
+#[inline(always)]
 fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
@@ -91,22 +95,47 @@ fn resize_columns(image: &RgbImage, width: u32) -> RgbImage {
         return image.clone();
     }
     let windows = windows(image.width(), width);
+    let (stride, to_stride) = (image.width() as usize * CHANNELS, width as usize * CHANNELS);
     let mut out = RgbImage::new(width, image.height());
-    out.par_chunks_mut(width as usize * CHANNELS)
-        .zip(image.par_chunks(image.width() as usize * CHANNELS))
+    out.par_chunks_mut(to_stride * BAND_ROWS)
+        .zip(image.par_chunks(stride * BAND_ROWS))
         .for_each(|(to, from)| {
-            for (pixel, window) in to.as_chunks_mut::<CHANNELS>().0.iter_mut().zip(&windows) {
-                let mut sums = [HALF; CHANNELS];
-                let seen = &from.as_chunks::<CHANNELS>().0[window.start..];
-                for (sample, weight) in seen.iter().zip(&window.weights) {
-                    for channel in 0..CHANNELS {
-                        sums[channel] += i32::from(sample[channel]) * weight;
-                    }
-                }
-                *pixel = sums.map(to_byte);
-            }
+            Arch::new().dispatch(
+                #[inline(always)]
+                || resize_band(from, to, &windows),
+            )
         });
     out
+}
+
+/// Resizes up to [`BAND_ROWS`] rows side by side, so that a weight meets a full vector of samples.
+#[inline(always)]
+fn resize_band(from: &[u8], to: &mut [u8], windows: &[Window]) {
+    const LANES: usize = BAND_ROWS * CHANNELS;
+    let to_stride = windows.len() * CHANNELS;
+    let rows = to.len() / to_stride;
+    let stride = from.len() / rows;
+    let mut columns = vec![[0u8; LANES]; stride / CHANNELS];
+    for (row, from) in from.chunks_exact(stride).enumerate() {
+        for (column, pixel) in columns.iter_mut().zip(from.as_chunks::<CHANNELS>().0) {
+            column[row * CHANNELS..][..CHANNELS].copy_from_slice(pixel);
+        }
+    }
+    for (x, window) in windows.iter().enumerate() {
+        let mut sums = [HALF; LANES];
+        for (column, weight) in columns[window.start..].iter().zip(&window.weights) {
+            for (sum, sample) in sums.iter_mut().zip(column) {
+                *sum += i32::from(*sample) * weight;
+            }
+        }
+        let bytes = sums.map(to_byte);
+        for (to, pixel) in to
+            .chunks_exact_mut(to_stride)
+            .zip(bytes.as_chunks::<CHANNELS>().0)
+        {
+            to[x * CHANNELS..][..CHANNELS].copy_from_slice(pixel);
+        }
+    }
 }
 
 /// The vertical pass: `height` rows.
@@ -120,16 +149,26 @@ fn resize_rows(image: &RgbImage, height: u32) -> RgbImage {
     out.par_chunks_mut(stride)
         .zip(&windows)
         .for_each(|(to, window)| {
-            let mut sums = vec![HALF; stride];
-            let rows = image.as_raw()[window.start * stride..].chunks_exact(stride);
-            for (row, weight) in rows.zip(&window.weights) {
-                for (sum, sample) in sums.iter_mut().zip(row) {
-                    *sum += i32::from(*sample) * weight;
-                }
-            }
-            for (byte, sum) in to.iter_mut().zip(sums) {
-                *byte = to_byte(sum);
-            }
+            let rows = &image.as_raw()[window.start * stride..];
+            Arch::new().dispatch(
+                #[inline(always)]
+                || resize_row(rows, to, &window.weights),
+            );
         });
     out
+}
+
+/// Adds up `rows`, each as long as `to`, by their weights.
+#[inline(always)]
+fn resize_row(rows: &[u8], to: &mut [u8], weights: &[i32]) {
+    let stride = to.len();
+    let mut sums = vec![HALF; stride];
+    for (row, weight) in rows.chunks_exact(stride).zip(weights) {
+        for (sum, sample) in sums.iter_mut().zip(row) {
+            *sum += i32::from(*sample) * weight;
+        }
+    }
+    for (byte, sum) in to.iter_mut().zip(sums) {
+        *byte = to_byte(sum);
+    }
 }
