@@ -140,11 +140,6 @@ impl Weights {
         self.left.borrow().contains_key(name)
     }
 
-    /// Names that were not taken yet.
-    pub fn names(&self) -> Vec<String> {
-        self.left.borrow().keys().cloned().collect()
-    }
-
     /// Call after the model is built.
     ///
     /// # Errors
@@ -203,3 +198,6 @@ impl Weights {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
