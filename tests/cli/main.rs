@@ -1,6 +1,8 @@
 //! The real binary, as a person or a script runs it.
+mod edit;
 mod fake_hub;
 mod process;
 mod pull;
+mod serve;
 mod settings;
 mod usage;

@@ -28,3 +28,13 @@ fn bad_arguments_exit_with_2() {
     npedit(dir.path(), &["pull", "hf:onlyowner"]).fails_with(2, &["hf:owner/name@revision"]);
     npedit(dir.path(), &["pull", "some/dir"]).fails_with(2, &["some/dir", "hf:owner/name"]);
 }
+
+#[test]
+fn openapi_prints_the_committed_description() {
+    let dir = tempfile::tempdir().unwrap();
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/npedit.json");
+    assert_eq!(
+        npedit(dir.path(), &["openapi"]).succeeds(),
+        std::fs::read_to_string(committed).unwrap()
+    );
+}
