@@ -173,12 +173,15 @@ impl Engine {
     /// Decodes an uploaded image under the limits.
     ///
     /// # Errors
-    /// [`EngineError::Image`].
-    pub async fn read_image(&self, bytes: Vec<u8>) -> Result<SourceImage, EngineError> {
+    /// [`EngineError::Image`], [`EngineError::DeadlineExceeded`].
+    pub async fn read_image(
+        &self,
+        permit: &Permit,
+        bytes: Vec<u8>,
+    ) -> Result<SourceImage, EngineError> {
         let limits = self.limits.clone();
-        Ok(self
-            .blocking(move || image::decode(&bytes, &limits.images))
-            .await??)
+        let decoding = self.blocking(move || image::decode(&bytes, &limits.images));
+        Ok(self.before(permit.deadline(), decoding).await??)
     }
 
     /// Runs one edit and encodes its images. Dropping the future cancels it: before it costs anything while it waits,
@@ -187,11 +190,18 @@ impl Engine {
     /// # Errors
     /// Every variant but `Overloaded`.
     pub async fn edit(&self, permit: Permit, request: EditRequest) -> Result<Edited, EngineError> {
-        let deadline = permit.deadline();
-        let limit = self.limits.edit_timeout;
-        tokio::time::timeout_at(deadline.into(), self.run(permit, request))
+        self.before(permit.deadline(), self.run(permit, request))
             .await
-            .map_err(|_| EngineError::DeadlineExceeded { limit })?
+    }
+
+    async fn before<T>(
+        &self,
+        deadline: Instant,
+        work: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        let limit = self.limits.edit_timeout;
+        let done = tokio::time::timeout_at(deadline.into(), work).await;
+        done.map_err(|_| EngineError::DeadlineExceeded { limit })?
     }
 
     async fn run(&self, permit: Permit, request: EditRequest) -> Result<Edited, EngineError> {

@@ -9,7 +9,11 @@ use axum::{
 };
 use uuid::Uuid;
 
-use super::{accept::Accept, problem::Problem};
+use super::{
+    accept::Accept,
+    leftover,
+    problem::{Code, Problem},
+};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 128;
@@ -67,9 +71,14 @@ pub async fn access_log(request: Request, next: Next) -> Response {
         start: Instant::now(),
         answered: false,
     };
+    let (request, leftover) = leftover::lend(request);
     let mut response = next.run(request).await;
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
+        // A client that was too slow already has no more time.
+        if problem.code() != Code::RequestTimeout {
+            leftover.discard().await;
+        }
         let mut rendered = problem.render(pending.id(), accept.wants_problem_json());
         for (name, value) in response.headers() {
             // `Allow` and the like stay; the body is another one.

@@ -1,5 +1,5 @@
 //! Reads a body whole, under a size and a time.
-use std::{future::poll_fn, pin::Pin, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -7,7 +7,12 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
 };
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::problem::{Code, Problem};
+
+/// Bodies of the largest size that may be held at once; smaller ones may be more.
+const BODIES_AT_ONCE: usize = 4;
 
 /// What a body is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +21,33 @@ pub enum MediaType {
     Multipart,
 }
 
-/// What bounds a body.
-#[derive(Clone, Copy, Debug)]
+/// What bounds the bodies.
+#[derive(Clone, Debug)]
 pub struct BodyLimits {
     pub max_bytes: usize,
     pub timeout: Duration,
+    /// Bytes of all bodies that are being read or parsed.
+    budget: Arc<Semaphore>,
+}
+
+impl BodyLimits {
+    pub fn new(max_bytes: usize, timeout: Duration) -> Self {
+        let budget = max_bytes
+            .saturating_mul(BODIES_AT_ONCE)
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            max_bytes,
+            timeout,
+            budget: Arc::new(Semaphore::new(budget)),
+        }
+    }
+}
+
+/// The bytes of a body, with their share of the budget.
+#[derive(Debug)]
+pub struct Received {
+    pub bytes: Bytes,
+    _share: Option<OwnedSemaphorePermit>,
 }
 
 /// The media type of a body, before any of it is read.
@@ -60,8 +87,8 @@ fn text(value: Option<&HeaderValue>) -> &str {
 /// The body's bytes.
 ///
 /// # Errors
-/// Over the size, over the time, or ended by the client.
-pub async fn read(request: Request, limits: BodyLimits) -> Result<Bytes, Problem> {
+/// Over the size, over the time, ended by the client, or too much at once.
+pub async fn read(request: Request, limits: &BodyLimits) -> Result<Received, Problem> {
     let (parts, body) = request.into_parts();
     let announced = parts.headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -80,8 +107,9 @@ pub async fn read(request: Request, limits: BodyLimits) -> Result<Bytes, Problem
     }
 }
 
-async fn collect(mut body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
+async fn collect(mut body: Body, limits: &BodyLimits) -> Result<Received, Problem> {
     let mut bytes = Vec::new();
+    let mut share: Option<OwnedSemaphorePermit> = None;
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|_| {
             Problem::new(
@@ -96,12 +124,32 @@ async fn collect(mut body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
         if bytes.len() + data.len() > limits.max_bytes {
             return Err(too_large(limits));
         }
+        let more = reserve(limits, data.len())?;
+        match &mut share {
+            Some(share) => share.merge(more),
+            None => share = Some(more),
+        }
         bytes.extend_from_slice(&data);
     }
-    Ok(bytes.into())
+    Ok(Received {
+        bytes: bytes.into(),
+        _share: share,
+    })
 }
 
-fn too_large(limits: BodyLimits) -> Problem {
+fn reserve(limits: &BodyLimits, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    let count = u32::try_from(bytes).unwrap_or(u32::MAX);
+    limits
+        .budget
+        .clone()
+        .try_acquire_many_owned(count)
+        .map_err(|_| {
+            let detail = "Too many large requests arrive at once; send this one again in a second.";
+            Problem::new(Code::Overloaded, detail).retry_after(1)
+        })
+}
+
+fn too_large(limits: &BodyLimits) -> Problem {
     let max = limits.max_bytes;
     Problem::new(
         Code::RequestTooLarge,

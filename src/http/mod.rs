@@ -6,6 +6,7 @@ mod edit;
 mod fields;
 mod health;
 mod json;
+mod leftover;
 mod models;
 mod openapi;
 mod problem;

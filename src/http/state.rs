@@ -32,10 +32,10 @@ impl HttpState {
             .unwrap_or_default();
         Self(Arc::new(Shared {
             engine,
-            body_limits: BodyLimits {
-                max_bytes: config.server.max_body_bytes,
-                timeout: config.server.request_timeout,
-            },
+            body_limits: BodyLimits::new(
+                config.server.max_body_bytes,
+                config.server.request_timeout,
+            ),
             form_limits: FormLimits {
                 max_n: config.edit.max_n as u64,
                 max_steps: config.edit.max_steps as u64,

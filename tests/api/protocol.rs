@@ -94,6 +94,66 @@ async fn a_body_over_the_limit_is_refused() {
     server.edited(&body(json!({"instruction": "short"}))).await;
 }
 
+#[tokio::test]
+async fn a_large_body_that_nobody_reads_still_gets_its_answer() {
+    let server = Server::stub_with(|config| config.server.max_body_bytes = 10_000).await;
+    let large = vec![b'x'; 30 << 20];
+    let url = |path: &str| format!("{}{path}", server.url);
+    let json = "application/json";
+    for (path, content_type, status, code) in [
+        ("/v1/edit", json, 413, "request_too_large"),
+        ("/v1/edit", "text/plain", 415, "unsupported_media_type"),
+        ("/v1/edits", json, 404, "route_not_found"),
+        ("/v1/models", json, 405, "method_not_allowed"),
+    ] {
+        let request = server
+            .client
+            .post(url(path))
+            .header("content-type", content_type);
+        problem(
+            request.body(large.clone()).send().await.unwrap(),
+            status,
+            code,
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_to_be_told_is_answered_at_once() {
+    let server = Server::stub_with(|config| config.server.max_body_bytes = 10_000).await;
+    let head = "POST /v1/edit HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 1000000\r\n\r\n";
+    let answer = exchange(&server, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
+async fn bodies_together_are_bounded() {
+    let server = Server::stub_with(|config| config.server.max_body_bytes = 100_000).await;
+    let head = "POST /v1/edit HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 90000\r\n\r\n";
+    let part = format!("{head}{}", "x".repeat(80_000));
+    let mut slow = Vec::new();
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap())
+            .await
+            .unwrap();
+        stream.write_all(part.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    problem(
+        server
+            .edit(&body(json!({"instruction": "x".repeat(8000)})))
+            .await,
+        503,
+        "overloaded",
+    )
+    .await;
+    drop(slow);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.edited(&body(json!({}))).await;
+}
+
 /// Sends bytes and reads until the server closes or falls silent.
 async fn exchange(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap())

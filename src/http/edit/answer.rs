@@ -8,7 +8,10 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
+};
 use uuid::Uuid;
 
 use super::receipt_body::ReceiptBody;
@@ -31,6 +34,21 @@ pub struct EditAnswer {
     pub warnings: Vec<AnswerWarning>,
     pub receipt: ReceiptBody,
 }
+
+/// The bytes of one image, for the OpenAPI.
+pub struct RawImage;
+
+impl PartialSchema for RawImage {
+    fn schema() -> RefOr<Schema> {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(binary));
+        schema.into()
+    }
+}
+
+impl ToSchema for RawImage {}
 
 /// One edited image.
 #[derive(Debug, Serialize, ToSchema)]

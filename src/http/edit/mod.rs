@@ -11,13 +11,12 @@ mod receipt_form;
 use std::time::Instant;
 
 use axum::{
-    body::Bytes,
     extract::{Request, State},
     http::HeaderMap,
     response::Response,
 };
 
-use answer::{Clock, EditAnswer};
+use answer::{Clock, EditAnswer, RawImage};
 use form::{EditForm, EditMultipart};
 use multipart::Parts;
 use plan::Plan;
@@ -31,7 +30,7 @@ pub use receipt_body::Dtypes;
 use super::{
     HttpState,
     accept::{Accept, Wanted},
-    body::{self, MediaType},
+    body::{self, MediaType, Received},
     problem::{Code, EditProblem, FieldError, Problem},
 };
 use crate::engine::OutputFormat;
@@ -52,9 +51,9 @@ use crate::engine::OutputFormat;
         (status = 200, description = "The edited images.",
             content(
                 (EditAnswer = "application/json"),
-                (Vec<u8> = "image/png"),
-                (Vec<u8> = "image/jpeg"),
-                (Vec<u8> = "image/webp"),
+                (RawImage = "image/png"),
+                (RawImage = "image/jpeg"),
+                (RawImage = "image/webp"),
             ),
             headers(
                 ("x-request-id" = String, description = "Id of this request, for the log."),
@@ -73,7 +72,7 @@ pub async fn edit(State(state): State<HttpState>, request: Request) -> Result<Re
     let accept = Accept::of(request.headers());
     let headers = request.headers().clone();
     let media_type = body::media_type(&headers)?;
-    let body = body::read(request, state.body_limits).await?;
+    let body = body::read(request, &state.body_limits).await?;
     let permit = state.engine.admit()?;
     let profile = state.engine.profile()?;
 
@@ -82,7 +81,7 @@ pub async fn edit(State(state): State<HttpState>, request: Request) -> Result<Re
     follow(&mut form, wanted)?;
     let image = state
         .engine
-        .read_image(std::mem::take(&mut form.image))
+        .read_image(&permit, std::mem::take(&mut form.image))
         .await?;
     let read = received.elapsed();
 
@@ -100,7 +99,7 @@ pub async fn edit(State(state): State<HttpState>, request: Request) -> Result<Re
 async fn read_form(
     state: &HttpState,
     media_type: MediaType,
-    body: Bytes,
+    body: Received,
     headers: &HeaderMap,
 ) -> Result<EditForm, Problem> {
     let limits = state.form_limits.clone();
@@ -108,11 +107,11 @@ async fn read_form(
         MediaType::Json => {
             state
                 .engine
-                .blocking(move || EditForm::from_json(&body, &limits))
+                .blocking(move || EditForm::from_json(&body.bytes, &limits))
                 .await?
         }
         MediaType::Multipart => {
-            let parts = Parts::split(body, headers).await?;
+            let parts = Parts::split(body.bytes.clone(), headers).await?;
             state.engine.blocking(move || parts.read(&limits)).await?
         }
     }
