@@ -39,6 +39,12 @@ impl<'a> Fields<'a> {
             .push(FieldError::new(pointer(self.prefix, name), message));
     }
 
+    /// Whether a field has a value.
+    pub fn has(&self, name: &str) -> bool {
+        let given = |(key, value): &(Cow<str>, Json)| key == name && *value != Json::Null;
+        self.entries.iter().any(given)
+    }
+
     /// The value of a field; `null` is as if it were missing.
     pub fn take(&mut self, name: &'static str, need: Need) -> Option<Json<'a>> {
         self.known.push(name);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     pictures::{self, encoded, gradient},
-    support::{Server, body, pointers, refused},
+    support::{Scripted, body, pointers, refused},
 };
 
 fn sent(bytes: &[u8]) -> serde_json::Value {
@@ -13,7 +13,7 @@ fn sent(bytes: &[u8]) -> serde_json::Value {
 
 #[tokio::test]
 async fn each_bad_file_is_refused_with_its_code() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let (png, jpeg) = (
         pictures::png(),
         encoded(gradient(48, 32), ImageFormat::Jpeg),
@@ -90,13 +90,13 @@ async fn each_bad_file_is_refused_with_its_code() {
 
 #[tokio::test]
 async fn a_file_over_the_byte_limit_is_refused() {
-    let server = Server::stub_with(|config| config.images.max_bytes = 100).await;
+    let server = Scripted::stub_with(|config| config.images.max_bytes = 100).await;
     refused(&server, &sent(&pictures::png()), 413, "image_too_large").await;
 }
 
 #[tokio::test]
 async fn unusual_files_that_can_be_converted_are_edited() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for bytes in [
         pictures::png_16_bit(),
         encoded(RgbaImage::new(32, 32), ImageFormat::Png),

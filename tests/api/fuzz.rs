@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     pictures,
-    support::{Server, body},
+    support::{Scripted, body},
 };
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -62,7 +62,11 @@ fn any_receipt(good: Value) -> impl Strategy<Value = Value> {
 }
 
 /// Runs cases one by one on the server's own runtime.
-fn run<S: Strategy>(server: &Server, strategy: &S, send: impl AsyncFn(S::Value) -> (u16, String)) {
+fn run<S: Strategy>(
+    server: &Scripted,
+    strategy: &S,
+    send: impl AsyncFn(S::Value) -> (u16, String),
+) {
     let handle = tokio::runtime::Handle::current();
     let mut runner = TestRunner::new(ProptestConfig {
         cases: 250,
@@ -90,7 +94,7 @@ async fn answer(request: reqwest::RequestBuilder) -> (u16, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_json_body() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     run(&server, &any_json(), async |json| {
         answer(server.post().json(&json)).await
     });
@@ -101,7 +105,7 @@ async fn any_json_body() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_receipt_near_a_good_one() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let good = server.edited(&body(json!({"output_format": "jpeg"}))).await["receipt"].clone();
     run(&server, &any_receipt(good), async |json| {
         answer(server.post().json(&json)).await
@@ -110,7 +114,7 @@ async fn any_receipt_near_a_good_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_bytes() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for content_type in ["application/json", "multipart/form-data; boundary=b"] {
         let bytes = vec(any::<u8>(), 0..200);
         run(&server, &bytes, async |bytes| {
@@ -127,7 +131,7 @@ async fn any_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_file_near_an_image() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let png = pictures::png();
     let changes = vec((0..png.len(), any::<u8>()), 1..6);
     run(&server, &changes, async |changes| {

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::{
     stub::{Script, Stub},
-    support::{Server, body, default_config, problem},
+    support::{Scripted, body, default_config, problem},
 };
 
 #[tokio::test]
 async fn a_ready_server_says_so() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for (path, status) in [("/health/live", "live"), ("/health/ready", "ready")] {
         let response = server.get(path).await;
         assert_eq!(response.status(), 200);
@@ -27,7 +27,7 @@ async fn readiness_waits_for_the_load_and_the_warm_up_edit() {
     let (go, wait) = mpsc::channel::<()>();
     let script = Arc::new(Script::default());
     let stub = Stub(script.clone());
-    let server = Server::start(default_config(), script, move || {
+    let server = Scripted::start(default_config(), script, move || {
         wait.recv().map_err(std::io::Error::other)?;
         Ok::<_, std::io::Error>(stub)
     });
@@ -60,7 +60,7 @@ async fn readiness_waits_for_the_load_and_the_warm_up_edit() {
 #[tokio::test]
 async fn a_failed_load_stays_alive_and_tells_nothing_internal() {
     let script = Arc::new(Script::default());
-    let server = Server::start(default_config(), script, || {
+    let server = Scripted::start(default_config(), script, || {
         Err::<Stub, _>(std::io::Error::other("/secret/weights.safetensors is torn"))
     });
     let server = server.await;
@@ -77,7 +77,7 @@ async fn a_failed_load_stays_alive_and_tells_nothing_internal() {
 #[tokio::test]
 async fn a_panic_while_loading_is_a_failed_load() {
     let script = Arc::new(Script::default());
-    let server = Server::start(
+    let server = Scripted::start(
         default_config(),
         script,
         || -> Result<Stub, std::io::Error> { panic!("torn") },
@@ -90,7 +90,7 @@ async fn a_panic_while_loading_is_a_failed_load() {
 
 #[tokio::test]
 async fn the_models_are_listed_as_openai_lists_them() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let list: Value = server.get("/v1/models").await.json().await.unwrap();
     assert_eq!(list["object"], "list");
     let model = &list["data"][0];
@@ -105,7 +105,7 @@ async fn the_models_are_listed_as_openai_lists_them() {
 
 #[tokio::test]
 async fn the_openapi_is_served() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let served: Value = server.get("/openapi.json").await.json().await.unwrap();
     assert_eq!(
         served,

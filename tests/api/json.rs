@@ -4,12 +4,12 @@ use serde_json::json;
 
 use crate::{
     pictures,
-    support::{Server, body},
+    support::{Scripted, body},
 };
 
 #[tokio::test]
 async fn an_edit_answers_everything_a_client_needs() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let answer = server.edited(&body(json!({"seed": 7, "steps": 2}))).await;
     assert!(answer["id"].as_str().unwrap().starts_with("edit_"));
     assert!(answer["created"].as_u64().unwrap() > 1_700_000_000);
@@ -35,7 +35,7 @@ async fn an_edit_answers_everything_a_client_needs() {
 
 #[tokio::test]
 async fn image_i_has_seed_plus_i_and_can_be_had_alone() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let many = server.edited(&body(json!({"seed": 40, "n": 3}))).await;
     assert_eq!(many["images"].as_array().unwrap().len(), 3);
     for (i, image) in many["images"].as_array().unwrap().iter().enumerate() {
@@ -47,7 +47,7 @@ async fn image_i_has_seed_plus_i_and_can_be_had_alone() {
 
 #[tokio::test]
 async fn a_seed_is_drawn_reported_and_gives_the_same_image_again() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let (first, second) = (
         server.edited(&body(json!({}))).await,
         server.edited(&body(json!({}))).await,
@@ -61,7 +61,7 @@ async fn a_seed_is_drawn_reported_and_gives_the_same_image_again() {
 
 #[tokio::test]
 async fn the_largest_seed_survives_and_the_next_is_refused() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let largest = (1u64 << 53) - 1;
     let answer = server.edited(&body(json!({"seed": largest}))).await;
     assert_eq!(answer["images"][0]["seed"], largest);
@@ -77,7 +77,7 @@ async fn the_largest_seed_survives_and_the_next_is_refused() {
 
 #[tokio::test]
 async fn formats_and_quality_are_honoured() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for (fields, format, quality) in [
         (json!({}), image::ImageFormat::Png, json!(null)),
         (
@@ -110,7 +110,7 @@ async fn formats_and_quality_are_honoured() {
 
 #[tokio::test]
 async fn the_default_format_is_the_configured_one() {
-    let server = Server::stub_with(|config| {
+    let server = Scripted::stub_with(|config| {
         config.edit.output_format = npedit::config::FormatChoice::Jpeg;
         config.edit.output_quality = 55;
     });
@@ -121,7 +121,7 @@ async fn the_default_format_is_the_configured_one() {
 
 #[tokio::test]
 async fn the_size_is_the_inputs_or_the_asked_one() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for (size, expected) in [("auto", (48, 32)), ("96x64", (96, 64)), ("17x40", (17, 40))] {
         let answer = server.edited(&body(json!({"size": size}))).await;
         let image = &answer["images"][0];
@@ -134,7 +134,7 @@ async fn the_size_is_the_inputs_or_the_asked_one() {
 
 #[tokio::test]
 async fn a_data_uri_is_read_and_its_media_type_is_not_trusted() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for prefix in [
         "data:image/png;base64,",
         "data:image/jpeg;base64,",
@@ -147,7 +147,7 @@ async fn a_data_uri_is_read_and_its_media_type_is_not_trusted() {
 
 #[tokio::test]
 async fn null_is_as_if_the_field_were_missing() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let mut body = body(json!({}));
     for name in [
         "n",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     pictures,
-    support::{Server, body, pointers, problem},
+    support::{Scripted, Server, body, pointers, problem},
 };
 
 fn file(bytes: Vec<u8>) -> Part {
@@ -27,7 +27,7 @@ async fn send(server: &Server, form: Form) -> reqwest::Response {
 
 #[tokio::test]
 async fn the_same_fields_give_the_same_images_as_json() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let form = form()
         .text("n", "2")
         .text("seed", "5")
@@ -43,7 +43,7 @@ async fn the_same_fields_give_the_same_images_as_json() {
 
 #[tokio::test]
 async fn openais_list_name_is_read_too() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let form = Form::new()
         .part("image[]", file(pictures::png()))
         .text("instruction", "x");
@@ -52,7 +52,7 @@ async fn openais_list_name_is_read_too() {
 
 #[tokio::test]
 async fn a_receipt_part_is_its_json_text() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let answer = server.edited(&body(json!({"seed": 9}))).await;
     let form = Form::new()
         .part("image", file(pictures::png()))
@@ -66,7 +66,7 @@ async fn a_receipt_part_is_its_json_text() {
 
 #[tokio::test]
 async fn wrong_parts_are_all_named() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let form = form()
         .text("n", "two")
         .text("steps", "")
@@ -79,7 +79,7 @@ async fn wrong_parts_are_all_named() {
 
 #[tokio::test]
 async fn exactly_one_image_is_taken() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let two = form().part("image[]", file(pictures::png()));
     let none = Form::new().text("instruction", "x");
     for form in [two, none] {
@@ -90,7 +90,7 @@ async fn exactly_one_image_is_taken() {
 
 #[tokio::test]
 async fn an_instruction_that_is_no_text_is_refused() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let form = Form::new()
         .part("image", file(pictures::png()))
         .part("instruction", Part::bytes(vec![0xff, 0xfe]));
@@ -100,7 +100,7 @@ async fn an_instruction_that_is_no_text_is_refused() {
 
 #[tokio::test]
 async fn what_is_not_multipart_is_said_so() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for (content_type, body) in [
         ("multipart/form-data", "no boundary"),
         ("multipart/form-data; boundary=x", "garbage"),

@@ -9,12 +9,12 @@ use tokio::{
 
 use crate::{
     pictures,
-    support::{Server, body, problem},
+    support::{Scripted, Server, body, problem},
 };
 
 #[tokio::test]
 async fn unknown_routes_and_methods_have_the_same_body() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for path in [
         "/",
         "/v1",
@@ -39,7 +39,7 @@ async fn unknown_routes_and_methods_have_the_same_body() {
 
 #[tokio::test]
 async fn other_content_types_are_refused() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let bytes = body(json!({})).to_string();
     for content_type in [
         "text/plain",
@@ -78,7 +78,7 @@ async fn other_content_types_are_refused() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused() {
-    let server = Server::stub_with(|config| config.server.max_body_bytes = 10_000).await;
+    let server = Scripted::stub_with(|config| config.server.max_body_bytes = 10_000).await;
     let large = body(json!({"instruction": "x".repeat(20_000)})).to_string();
     let announced = server
         .post()
@@ -96,7 +96,7 @@ async fn a_body_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn a_large_body_that_nobody_reads_still_gets_its_answer() {
-    let server = Server::stub_with(|config| config.server.max_body_bytes = 10_000).await;
+    let server = Scripted::stub_with(|config| config.server.max_body_bytes = 10_000).await;
     let large = vec![b'x'; 30 << 20];
     let url = |path: &str| format!("{}{path}", server.url);
     let json = "application/json";
@@ -121,7 +121,7 @@ async fn a_large_body_that_nobody_reads_still_gets_its_answer() {
 
 #[tokio::test]
 async fn a_client_that_waits_to_be_told_is_answered_at_once() {
-    let server = Server::stub_with(|config| config.server.max_body_bytes = 10_000).await;
+    let server = Scripted::stub_with(|config| config.server.max_body_bytes = 10_000).await;
     let head = "POST /v1/edit HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: 1000000\r\n\r\n";
     let answer = exchange(&server, head.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
@@ -129,7 +129,7 @@ async fn a_client_that_waits_to_be_told_is_answered_at_once() {
 
 #[tokio::test]
 async fn bodies_together_are_bounded() {
-    let server = Server::stub_with(|config| config.server.max_body_bytes = 100_000).await;
+    let server = Scripted::stub_with(|config| config.server.max_body_bytes = 100_000).await;
     let head = "POST /v1/edit HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 90000\r\n\r\n";
     let part = format!("{head}{}", "x".repeat(80_000));
     let mut slow = Vec::new();
@@ -173,7 +173,7 @@ async fn exchange(server: &Server, bytes: &[u8]) -> String {
 #[tokio::test]
 async fn a_body_that_stalls_is_a_408() {
     let server =
-        Server::stub_with(|config| config.server.request_timeout = Duration::from_millis(300))
+        Scripted::stub_with(|config| config.server.request_timeout = Duration::from_millis(300))
             .await;
     let head = "POST /v1/edit HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     let answer = exchange(&server, head.as_bytes()).await;
@@ -184,7 +184,7 @@ async fn a_body_that_stalls_is_a_408() {
 #[tokio::test]
 async fn a_head_that_stalls_is_closed() {
     let server =
-        Server::stub_with(|config| config.server.request_timeout = Duration::from_millis(300))
+        Scripted::stub_with(|config| config.server.request_timeout = Duration::from_millis(300))
             .await;
     let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap())
         .await
@@ -200,7 +200,7 @@ async fn a_head_that_stalls_is_closed() {
 
 #[tokio::test]
 async fn the_request_id_is_echoed_where_it_is_harmless() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let id = |given: &'static str| {
         let request = server
             .client
@@ -231,7 +231,7 @@ async fn the_request_id_is_echoed_where_it_is_harmless() {
 
 #[tokio::test]
 async fn problem_json_is_sent_where_accept_names_it() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for (accept, expected) in [
         ("*/*", "application/json"),
         ("application/problem+json", "application/problem+json"),
@@ -253,7 +253,7 @@ async fn problem_json_is_sent_where_accept_names_it() {
 
 #[tokio::test]
 async fn head_answers_like_get_without_a_body() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let response = server
         .client
         .head(format!("{}/health/live", server.url))
@@ -266,7 +266,7 @@ async fn head_answers_like_get_without_a_body() {
 
 #[tokio::test]
 async fn running_edits_finish_after_the_stop() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap())
         .await
         .unwrap();

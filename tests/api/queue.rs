@@ -5,16 +5,16 @@ use serde_json::json;
 
 use crate::{
     stub::{HOLD, PANIC},
-    support::{Server, body, problem, refused, until},
+    support::{Scripted, body, problem, refused, until},
 };
 
 /// A request whose edit the editor holds.
-fn held(server: &Server) -> tokio::task::JoinHandle<reqwest::Response> {
+fn held(server: &Scripted) -> tokio::task::JoinHandle<reqwest::Response> {
     let request = server.post().json(&body(json!({"instruction": HOLD})));
     tokio::spawn(async move { request.send().await.unwrap() })
 }
 
-async fn started(server: &Server, edits: usize) {
+async fn started(server: &Scripted, edits: usize) {
     // The warm-up is one more.
     until("the edit starts", || {
         server.script.started.load(SeqCst) == edits + 1
@@ -24,7 +24,7 @@ async fn started(server: &Server, edits: usize) {
 
 #[tokio::test]
 async fn a_full_queue_is_a_503_that_says_when_to_come_back() {
-    let server = Server::stub_with(|config| config.engine.queue_depth = 1).await;
+    let server = Scripted::stub_with(|config| config.engine.queue_depth = 1).await;
     let running = held(&server);
     started(&server, 1).await;
     let waiting = held(&server);
@@ -61,7 +61,7 @@ async fn a_full_queue_is_a_503_that_says_when_to_come_back() {
 
 #[tokio::test]
 async fn an_edit_whose_client_left_stops_between_steps() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let running = held(&server);
     started(&server, 1).await;
     running.abort();
@@ -74,7 +74,7 @@ async fn an_edit_whose_client_left_stops_between_steps() {
 
 #[tokio::test]
 async fn a_waiting_edit_whose_client_left_never_starts() {
-    let server = Server::stub_with(|config| config.engine.queue_depth = 1).await;
+    let server = Scripted::stub_with(|config| config.engine.queue_depth = 1).await;
     let running = held(&server);
     started(&server, 1).await;
     let waiting = held(&server);
@@ -91,7 +91,7 @@ async fn a_waiting_edit_whose_client_left_never_starts() {
 #[tokio::test]
 async fn an_edit_that_takes_too_long_is_a_504_and_stops() {
     let server =
-        Server::stub_with(|config| config.server.edit_timeout = Duration::from_millis(200)).await;
+        Scripted::stub_with(|config| config.server.edit_timeout = Duration::from_millis(200)).await;
     refused(
         &server,
         &body(json!({"instruction": HOLD})),
@@ -107,7 +107,7 @@ async fn an_edit_that_takes_too_long_is_a_504_and_stops() {
 
 #[tokio::test]
 async fn a_panic_is_a_500_without_internals_and_the_device_lives_on() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for _ in 0..3 {
         let problem = refused(
             &server,
@@ -123,7 +123,7 @@ async fn a_panic_is_a_500_without_internals_and_the_device_lives_on() {
 
 #[tokio::test]
 async fn concurrent_requests_are_all_answered_each_with_its_own() {
-    let server = Server::stub_with(|config| config.engine.queue_depth = 40).await;
+    let server = Scripted::stub_with(|config| config.engine.queue_depth = 40).await;
     let requests: Vec<_> = (0..32)
         .map(|seed| {
             let request = server.post().json(&body(json!({"seed": seed})));
@@ -146,7 +146,7 @@ async fn concurrent_requests_are_all_answered_each_with_its_own() {
 
 #[tokio::test]
 async fn refused_requests_give_their_place_back() {
-    let server = Server::stub_with(|config| config.engine.queue_depth = 1).await;
+    let server = Scripted::stub_with(|config| config.engine.queue_depth = 1).await;
     for _ in 0..10 {
         refused(&server, &body(json!({"n": 0})), 400, "invalid_request").await;
         refused(

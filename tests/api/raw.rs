@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 
 use crate::{
     pictures,
-    support::{Server, body, pointers, problem},
+    support::{Scripted, body, pointers, problem},
 };
 
 #[tokio::test]
 async fn accept_chooses_the_image_itself() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for (media_type, name) in [
         ("image/png", "png"),
         ("image/jpeg", "jpeg"),
@@ -37,7 +37,7 @@ async fn accept_chooses_the_image_itself() {
 
 #[tokio::test]
 async fn a_quality_goes_with_the_format_of_accept() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let body = body(json!({"seed": 3, "quality": 30}));
     let response = server
         .post()
@@ -62,7 +62,7 @@ async fn a_quality_goes_with_the_format_of_accept() {
 
 #[tokio::test]
 async fn several_images_have_no_raw_form() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let request = server
         .post()
         .header("accept", "image/png")
@@ -73,7 +73,7 @@ async fn several_images_have_no_raw_form() {
 
 #[tokio::test]
 async fn accept_and_output_format_must_agree() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let request = server
         .post()
         .header("accept", "image/png")
@@ -88,7 +88,7 @@ async fn accept_and_output_format_must_agree() {
 
 #[tokio::test]
 async fn a_receipt_chooses_the_format_of_a_raw_answer() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let first = server
         .edited(&body(json!({"seed": 3, "output_format": "webp"})))
         .await;
@@ -107,7 +107,7 @@ async fn a_receipt_chooses_the_format_of_a_raw_answer() {
 
 #[tokio::test]
 async fn a_receipt_that_no_proxy_would_carry_is_left_out_and_said_so() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let long = "blue ".repeat(1500);
     let request = server
         .post()

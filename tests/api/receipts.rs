@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::{
     pictures,
-    support::{Server, body, pointers, refused},
+    support::{Scripted, Server, body, pointers, refused},
 };
 
 fn with_receipt(receipt: &Value) -> Value {
@@ -17,7 +17,7 @@ async fn receipt(server: &Server) -> Value {
 
 #[tokio::test]
 async fn a_receipt_and_the_same_image_give_the_same_bytes() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     for fields in [
         json!({}),
         json!({"n": 3, "output_format": "webp"}),
@@ -32,7 +32,7 @@ async fn a_receipt_and_the_same_image_give_the_same_bytes() {
 
 #[tokio::test]
 async fn fields_beside_a_receipt_must_agree_with_it() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let receipt = receipt(&server).await;
     let mut body = with_receipt(&receipt);
     for (name, value) in [
@@ -58,7 +58,7 @@ async fn fields_beside_a_receipt_must_agree_with_it() {
 
 #[tokio::test]
 async fn another_image_is_named() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let mut body = with_receipt(&receipt(&server).await);
     body["image"] = pictures::base64(&pictures::png_16_bit()).into();
     let problem = refused(&server, &body, 409, "receipt_mismatch").await;
@@ -67,7 +67,7 @@ async fn another_image_is_named() {
 
 #[tokio::test]
 async fn every_other_difference_is_named() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let mut other = receipt(&server).await;
     let facts = json!({
         "model": "0".repeat(64), "adapter": "1".repeat(64), "sampler": "euler", "eta": null,
@@ -96,7 +96,7 @@ async fn every_other_difference_is_named() {
 
 #[tokio::test]
 async fn a_receipt_is_untrusted_input() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let good = receipt(&server).await;
     for (name, value, pointer) in [
         ("version", json!(2), "/receipt/version"),
@@ -163,7 +163,7 @@ async fn a_receipt_is_untrusted_input() {
 
 #[tokio::test]
 async fn a_field_of_a_receipt_cannot_be_given_twice() {
-    let server = Server::stub().await;
+    let server = Scripted::stub().await;
     let text = with_receipt(&receipt(&server).await).to_string().replacen(
         r#""seed":11"#,
         r#""seed":11,"seed":12"#,

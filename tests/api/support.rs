@@ -1,11 +1,13 @@
 //! Starts servers and reads their answers.
 use std::{
+    ops::Deref,
     sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
 use npedit::{
-    config::{Config, Given},
+    app::Application,
+    config::{Config, DeviceChoice, Given},
     engine::{Editor, Engine, EngineLimits, Readiness},
     http::{HttpState, document, router, serve},
 };
@@ -25,12 +27,25 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     pub url: String,
     pub client: Client,
-    pub script: Arc<Script>,
-    pub engine: Engine,
     _stop: oneshot::Sender<()>,
 }
 
-impl Drop for Server {
+/// A server with an editor that the test scripts.
+pub struct Scripted {
+    server: Server,
+    pub script: Arc<Script>,
+    pub engine: Engine,
+}
+
+impl Deref for Scripted {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl Drop for Scripted {
     fn drop(&mut self) {
         // Lets a held edit end, so that the device thread does.
         self.script.open.store(true, SeqCst);
@@ -41,7 +56,7 @@ pub fn default_config() -> Config {
     Config::load(&Given::default()).unwrap().config
 }
 
-impl Server {
+impl Scripted {
     /// A ready server with the stub editor.
     pub async fn stub() -> Self {
         Self::stub_with(|_| {}).await
@@ -75,13 +90,49 @@ impl Server {
             })
             .await;
         });
-        Self {
+        let server = Server {
             url,
             client: Client::new(),
+            _stop: stop,
+        };
+        Self {
+            server,
             script,
             engine,
-            _stop: stop,
         }
+    }
+}
+
+impl Server {
+    /// The whole application on its embedded bundle, ready.
+    pub async fn embedded() -> Self {
+        let mut config = default_config();
+        config.server.port = 0;
+        config.model.device = DeviceChoice::Cpu;
+        let application = Application::build(config).await.unwrap();
+        let url = format!("http://{}", application.address());
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(async move {
+            application
+                .run_until_stopped(async { drop(stopped.await) })
+                .await
+                .unwrap();
+        });
+        let server = Self {
+            url,
+            client: Client::new(),
+            _stop: stop,
+        };
+        let ready = async {
+            while server.get("/health/ready").await.status() != StatusCode::OK {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, ready).await.is_ok(),
+            "never ready"
+        );
+        server
     }
 
     pub fn post(&self) -> RequestBuilder {

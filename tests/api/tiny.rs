@@ -1,49 +1,12 @@
 //! The embedded bundle, through the models.
-use std::sync::Arc;
-
-use candle_core::{DType, Device};
 use image::ImageFormat;
-use npedit::{
-    engine::Readiness,
-    models::files::Files,
-    pipelines::{
-        bundle::{BundleSource, EditBundle, EditBundleError, GeneratorWeights, Placement},
-        edit::EditPipeline,
-    },
-};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
 use crate::{
     pictures,
-    stub::Script,
-    support::{Server, default_config, problem},
+    support::{Scripted, Server, problem},
 };
-
-fn load() -> Result<EditPipeline, EditBundleError> {
-    let source = BundleSource {
-        name: "tiny".to_owned(),
-        files: Files::Embedded,
-        generator: GeneratorWeights::Bundle,
-    };
-    let placement = Placement {
-        device: Device::Cpu,
-        transformer: DType::F32,
-        text_encoder: DType::F32,
-        vae: DType::F32,
-    };
-    Ok(EditPipeline {
-        bundle: EditBundle::load(&source, &placement)?,
-    })
-}
-
-async fn server() -> Server {
-    let server = Server::start(default_config(), Arc::new(Script::default()), load).await;
-    match server.engine.started().await {
-        Readiness::Ready(_) => server,
-        other => panic!("{other:?}"),
-    }
-}
 
 fn photo() -> Vec<u8> {
     pictures::encoded(pictures::gradient(150, 100), ImageFormat::Jpeg)
@@ -59,7 +22,7 @@ fn body(fields: Value) -> Value {
 
 #[tokio::test]
 async fn every_way_in_and_out_gives_the_same_bytes() {
-    let server = server().await;
+    let server = Server::embedded().await;
     let json = server.edited(&body(json!({"seed": 1}))).await;
     let image = &json["images"][0];
     assert_eq!(
@@ -91,7 +54,7 @@ async fn every_way_in_and_out_gives_the_same_bytes() {
 
 #[tokio::test]
 async fn images_of_one_request_are_those_of_single_ones_and_differ() {
-    let server = server().await;
+    let server = Server::embedded().await;
     let many = server.edited(&body(json!({"seed": 5, "n": 3}))).await;
     let images = many["images"].as_array().unwrap();
     assert_ne!(images[0]["b64_json"], images[1]["b64_json"]);
@@ -103,7 +66,7 @@ async fn images_of_one_request_are_those_of_single_ones_and_differ() {
 
 #[tokio::test]
 async fn the_instruction_and_the_steps_reach_the_model() {
-    let server = server().await;
+    let server = Server::embedded().await;
     let one = server.edited(&body(json!({"seed": 5}))).await;
     for fields in [
         json!({"instruction": "remove the sky"}),
@@ -125,7 +88,7 @@ async fn the_instruction_and_the_steps_reach_the_model() {
 
 #[tokio::test]
 async fn what_is_honoured_only_in_part_is_a_warning() {
-    let server = server().await;
+    let server = Server::embedded().await;
     let long = "a very long instruction ".repeat(300);
     let answer = server
         .edited(&body(json!({"instruction": long, "size": "64x64"})))
@@ -141,7 +104,7 @@ async fn what_is_honoured_only_in_part_is_a_warning() {
 
 #[tokio::test]
 async fn every_stage_has_its_time() {
-    let server = server().await;
+    let server = Server::embedded().await;
     let timings = server.edited(&body(json!({}))).await["timings_ms"].clone();
     for stage in [
         "read",
@@ -159,7 +122,7 @@ async fn every_stage_has_its_time() {
 
 #[tokio::test]
 async fn a_receipt_of_another_model_is_refused() {
-    let (tiny, stub) = (server().await, Server::stub().await);
+    let (tiny, stub) = (Server::embedded().await, Scripted::stub().await);
     let receipt = stub.edited(&body(json!({}))).await["receipt"].clone();
     let body = json!({"image": pictures::base64(&photo()), "receipt": receipt});
     let problem = problem(tiny.edit(&body).await, 409, "receipt_mismatch").await;

@@ -120,7 +120,12 @@ impl EditForm {
             }
             None => image_field(&mut fields),
         };
-        let instruction = instruction(&mut fields, Optional, limits);
+        let need = if fields.has("receipt") {
+            Optional
+        } else {
+            Need::Required
+        };
+        let instruction = instruction(&mut fields, need, limits);
         let n = fields.integer("n", Optional, 1..=limits.max_n);
         let steps = fields.integer("steps", Optional, 1..=limits.max_steps);
         let seed = fields.integer("seed", Optional, 0..=MAX_SEED);
