@@ -5,7 +5,7 @@ use super::{
     graft::graft,
     kernels::{
         attention::{attend, attend_backward},
-        host::is_host_float,
+        host::{is_host_float, is_host_half},
     },
 };
 
@@ -20,6 +20,10 @@ pub enum KeyMask {
 
 /// `softmax(q k^T / sqrt(D) + mask) v`; `q`, `k`, `v` are `[B, S, H, D]` (keys may have another S), so is the answer.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<Tensor> {
+    if is_host_half(q) {
+        let wide = |t: &Tensor| t.to_dtype(DType::F32);
+        return attention(&wide(q)?, &wide(k)?, &wide(v)?, mask)?.to_dtype(q.dtype());
+    }
     if !is_host_float(q) {
         return composite(q, k, v, mask);
     }

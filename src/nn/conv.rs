@@ -1,9 +1,12 @@
 //! Two-dimensional convolution.
-use candle_core::{Result, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 
 use super::{
     graft::graft,
-    kernels::{conv::conv2d, host::is_host_float},
+    kernels::{
+        conv::conv2d,
+        host::{is_host_float, is_host_half},
+    },
 };
 
 /// Zeros added around an image before a convolution, in pixels.
@@ -55,6 +58,16 @@ impl Conv2d {
 
     /// `[B, I, H, W]` to `[B, O, H', W']`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if is_host_half(x) {
+            // candle has no bf16 convolution on the host
+            let wide = |t: &Tensor| t.to_dtype(DType::F32);
+            let layer = Self {
+                weight: wide(&self.weight)?,
+                bias: wide(&self.bias)?,
+                ..self.clone()
+            };
+            return layer.forward(&wide(x)?)?.to_dtype(x.dtype());
+        }
         if self.weight.track_op() || self.bias.track_op() {
             return self.composite(x);
         }

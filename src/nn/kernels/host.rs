@@ -8,6 +8,11 @@ pub(crate) fn is_host_float(x: &Tensor) -> bool {
     x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
 }
 
+/// Whether the kernels take `x` after widening it to single precision.
+pub(crate) fn is_host_half(x: &Tensor) -> bool {
+    x.device().is_cpu() && matches!(x.dtype(), DType::F16 | DType::BF16)
+}
+
 /// The values from the layout's first element on; the layout's strides say which of them belong to the tensor.
 pub(crate) fn values<'a, T: Real>(storage: &'a Storage, layout: &Layout) -> Result<&'a [T]> {
     match storage {

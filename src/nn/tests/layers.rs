@@ -1,5 +1,5 @@
 //! Frozen weights leave no gradient behind, and layouts do not change values.
-use candle_core::DType;
+use candle_core::{DType, Tensor};
 
 use super::probe::{Random, gradients_left, max_difference};
 use crate::nn::*;
@@ -31,6 +31,34 @@ fn linear_reads_transposed_batches() {
     let layer = Linear::new(w, None);
     let copied = layer.forward(&view.contiguous().unwrap()).unwrap();
     assert_eq!(max_difference(&layer.forward(&view).unwrap(), &copied), 0.0);
+}
+
+#[test]
+fn half_precision_on_the_host() {
+    let mut random = Random::new(14);
+    let half = |t: &Tensor| t.to_dtype(DType::BF16).unwrap();
+    let [x, w, b] = [&[1, 2, 5, 6][..], &[3, 2, 3, 3], &[3]].map(|shape| random.single(shape));
+    let y = Conv2d::new(half(&w), half(&b), 1, 1)
+        .forward(&half(&x))
+        .unwrap();
+    assert_eq!(y.dtype(), DType::BF16);
+    let expected = Conv2d::new(w, b, 1, 1).forward(&x).unwrap();
+    assert!(max_difference(&y, &expected) < 0.15);
+
+    let x = [0, 1, 2].map(|_| random.single(&[1, 7, 2, 4]));
+    let y = attention(&half(&x[0]), &half(&x[1]), &half(&x[2]), &KeyMask::All).unwrap();
+    assert_eq!(y.dtype(), DType::BF16);
+    let expected = attention(&x[0], &x[1], &x[2], &KeyMask::All).unwrap();
+    assert!(max_difference(&y, &expected) < 0.05);
+
+    let x = random.single(&[2, 8]);
+    let norm = RmsNorm::new(half(&random.single(&[8])), 1e-6);
+    let y = silu(&norm.forward(&half(&x)).unwrap()).unwrap();
+    assert_eq!(y.dtype(), DType::BF16);
+    let y = Linear::new(half(&random.single(&[3, 8])), None)
+        .forward(&y)
+        .unwrap();
+    assert_eq!((y.dtype(), y.dims()), (DType::BF16, &[2usize, 3][..]));
 }
 
 #[test]
