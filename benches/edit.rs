@@ -34,7 +34,10 @@ struct Request {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
     let Some(bundle) = arguments.first() else {
         // `cargo bench` runs every bench without arguments; this one is only ever asked.
         println!("run benches/side_by_side.py");
@@ -73,7 +76,9 @@ fn load(directory: &Path, device: Device, dtype: DType) -> EditPipeline {
         text_encoder: dtype,
         vae: dtype,
     };
-    EditPipeline { bundle: EditBundle::load(&source, &placement).unwrap() }
+    EditPipeline {
+        bundle: EditBundle::load(&source, &placement).unwrap(),
+    }
 }
 
 fn edit(pipeline: &mut EditPipeline, request: Request) -> serde_json::Value {
@@ -85,7 +90,9 @@ fn edit(pipeline: &mut EditPipeline, request: Request) -> serde_json::Value {
     let input = EditInput {
         image: source,
         instruction: request.instruction,
-        noise: NoiseSource::Given(NoiseDraw::load(&request.noise, &pipeline.bundle.device).unwrap()),
+        noise: NoiseSource::Given(
+            NoiseDraw::load(&request.noise, &pipeline.bundle.device).unwrap(),
+        ),
         steps: pipeline.bundle.settings.sigmas.len(),
         size: OutputSize::Auto,
         preprocess: PreprocessRule::Area,
@@ -97,7 +104,11 @@ fn edit(pipeline: &mut EditPipeline, request: Request) -> serde_json::Value {
         .timings
         .iter()
         .map(|(stage, time)| {
-            let name = serde_json::to_value(stage).unwrap().as_str().unwrap().to_owned();
+            let name = serde_json::to_value(stage)
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .to_owned();
             (name, json!(time.as_secs_f64() * 1e3))
         })
         .collect();

@@ -216,8 +216,7 @@ fn unusable_input_is_named() {
     with("missing.png", "x").fails_with(2, &["missing.png", "name a PNG"]);
     with("photo.png", " ").fails_with(2, &["instruction is empty"]);
     let long = "x".repeat(9000);
-    with("photo.png", &long)
-        .fails_with(2, &["9000 bytes", "edit.instruction_max_bytes"]);
+    with("photo.png", &long).fails_with(2, &["9000 bytes", "edit.instruction_max_bytes"]);
     fs::write(dir.path().join("text.png"), b"this is no image").unwrap();
     with("text.png", "x").fails_with(2, &["text.png"]);
     let whole = read(dir.path(), "photo.png");
