@@ -1,6 +1,7 @@
 //! Milliseconds of each operation (best of several runs) for the shapes of `kernels.txt`; `kernels.py` is the peer.
 //!
 //!     cargo bench --bench kernels [filter]
+#![allow(clippy::unwrap_used)]
 use std::time::Instant;
 
 use candle_core::{DType, Device, Result, Tensor};

@@ -1,4 +1,5 @@
 //! Imports flow one way, and files stay small.
+#![allow(clippy::unwrap_used)]
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,4 +1,5 @@
 //! The HTTP service as a client sees it: a real server on a free port.
+#![allow(clippy::unwrap_used)]
 mod bad_fields;
 mod bad_images;
 mod fuzz;

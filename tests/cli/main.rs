@@ -1,4 +1,5 @@
 //! The real binary, as a person or a script runs it.
+#![allow(clippy::unwrap_used)]
 mod edit;
 mod fake_hub;
 mod process;

@@ -76,9 +76,7 @@ impl Variant {
 
     /// The value that [`Self::outputs`] names `part.case.expected.key`.
     pub fn expected<'a>(&'a self, case: &'a Value, key: &str) -> Result<&'a Value, String> {
-        let found = key
-            .split('.')
-            .fold(Some(case), |value, key| value?.get(key));
+        let found = key.split('.').try_fold(case, |value, key| value.get(key));
         found.ok_or(format!("no {key} is recorded"))
     }
 }

@@ -1,6 +1,7 @@
 //! Every recorded output of the reference implementation against ours.
 //!
 //! `NPEDIT_GOLDEN_DIR` names another directory of recordings; `NPEDIT_PARITY_DEVICE=cuda` runs on the first GPU.
+#![allow(clippy::unwrap_used)]
 mod edit;
 mod golden;
 mod ledger;

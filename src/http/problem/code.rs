@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 /// OpenAI's `error.type`, which its client libraries branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)] // serde writes OpenAI's names from these
 pub enum Kind {
     InvalidRequestError,
     NotFoundError,
