@@ -61,7 +61,10 @@ impl<'a> Fields<'a> {
             return None;
         }
         let value = found.pop().filter(|value| *value != Json::Null);
-        if value.is_none() && need == Need::Required {
+        // A value that could not even be read has its error already.
+        let unread = pointer(self.prefix, name);
+        let refused = self.errors.iter().any(|error| error.pointer == unread);
+        if value.is_none() && need == Need::Required && !refused {
             self.refuse(name, "is missing; add it");
         }
         value
