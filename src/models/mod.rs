@@ -2,6 +2,8 @@
 pub mod bundle;
 pub mod error;
 pub mod files;
+#[cfg(test)]
+mod finite_differences;
 pub mod hub;
 pub mod qwen3;
 pub mod random;

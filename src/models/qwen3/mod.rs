@@ -6,3 +6,6 @@ mod tokenizer;
 pub use config::Config;
 pub use encoder::TextEncoder;
 pub use tokenizer::{ChatTokenizer, Thinking, TokenIds, TokenizerError};
+
+#[cfg(test)]
+mod tests;

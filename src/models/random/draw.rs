@@ -41,7 +41,7 @@ impl Ledger {
 }
 
 /// Norms near one, biases near zero, matrices that keep the variance of their input.
-fn draw(seed: u64, name: &str, shape: &[usize]) -> Result<Tensor> {
+pub(in crate::models) fn draw(seed: u64, name: &str, shape: &[usize]) -> Result<Tensor> {
     let (mean, deviation) = match shape {
         [_] if name.ends_with("bias") => (0.0, 0.02),
         [_] => (1.0, 0.1),

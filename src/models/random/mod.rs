@@ -25,6 +25,8 @@ use super::{
 };
 use crate::nn::Compute;
 use draw::Ledger;
+#[cfg(test)]
+pub(super) use draw::draw;
 
 /// A random bundle that was not written.
 #[derive(Debug, thiserror::Error)]

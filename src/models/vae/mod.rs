@@ -82,3 +82,6 @@ impl AutoencoderKl {
         self.config.shift_factor.unwrap_or(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,3 +18,6 @@ pub use lora::LoraWeights;
 pub use rope::{Position, Rotations, caption_positions, image_positions};
 pub use times::{Times, model_time};
 pub use transformer::Transformer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Our transformer against candle-transformers' independent one, where both do the same: no pad tokens.
+#![allow(clippy::unwrap_used)]
+use std::{collections::HashMap, path::Path};
+
+use candle_core::{DType, Device, Tensor};
+use candle_transformers::models::z_image::transformer::{
+    Config as TheirConfig, ZImageTransformer2DModel,
+};
+use npedit::{
+    models::{
+        files::Files,
+        weights::Weights,
+        zimage::{Captions, Config, Transformer},
+    },
+    nn::{Compute, VarBuilder},
+};
+
+/// Both transformers on the weights of the built-in bundle.
+fn both() -> (Transformer, ZImageTransformer2DModel) {
+    let files = Files::Embedded;
+    let compute = Compute::cpu();
+    let weights = Weights::safetensors(&files, "transformer").unwrap();
+    let ours = Transformer::load(&Config::read(&files).unwrap(), weights, &compute).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("assets/tiny/transformer/diffusion_pytorch_model.safetensors");
+    let tensors: HashMap<String, Tensor> =
+        candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let config: TheirConfig =
+        serde_json::from_slice(&files.read("transformer/config.json").unwrap()).unwrap();
+    let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    (
+        ours,
+        ZImageTransformer2DModel::new(&config, builder).unwrap(),
+    )
+}
+
+/// A smooth, varied tensor.
+fn waves(shape: &[usize], frequency: f64) -> Tensor {
+    let count = shape.iter().product::<usize>() as u32;
+    let ramp = Tensor::arange(0u32, count, &Device::Cpu)
+        .unwrap()
+        .to_dtype(DType::F32)
+        .unwrap();
+    ramp.affine(frequency, 0.3)
+        .unwrap()
+        .sin()
+        .unwrap()
+        .reshape(shape)
+        .unwrap()
+}
+
+fn largest(tensor: &Tensor) -> f32 {
+    tensor
+        .abs()
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .max(0)
+        .unwrap()
+        .to_scalar()
+        .unwrap()
+}
+
+#[test]
+fn the_plain_form_agrees() {
+    let (ours, theirs) = both();
+    let width = ours.config().cap_feat_dim;
+    for (size, tokens, frequency) in [
+        ([8, 16], 32, 0.37),
+        ([16, 16], 64, 0.91),
+        ([4, 32], 96, 1.7),
+    ] {
+        let latents = waves(&[2, 16, size[0], size[1]], frequency);
+        let features = waves(&[2, tokens, width], 0.5 * frequency);
+        let sigma = Tensor::new(&[0.8571f32, 0.2], &Device::Cpu).unwrap();
+        let captions = Captions {
+            features: features.clone(),
+            lengths: vec![tokens; 2],
+        };
+        let velocity = ours.velocity(&latents, &sigma, &captions).unwrap();
+
+        let time = sigma.affine(-1.0, 1.0).unwrap();
+        let mask = Tensor::ones((2, tokens), DType::U8, &Device::Cpu).unwrap();
+        let output = theirs
+            .forward(&latents.unsqueeze(2).unwrap(), &time, &features, &mask)
+            .unwrap();
+        // theirs is the network's own sign, x0 - noise
+        let expected = output.squeeze(2).unwrap().neg().unwrap();
+        let deviation = largest(&(&velocity - &expected).unwrap()) / largest(&expected);
+        assert!(
+            deviation < 1e-5,
+            "{size:?} with {tokens} caption tokens: {deviation}"
+        );
+        assert!(
+            largest(&expected) > 0.1,
+            "the comparison must have something to compare"
+        );
+    }
+}
