@@ -45,7 +45,7 @@ pub struct BundleSettings {
     pub eta: f64,
     /// Whether pad tokens are attended to, as the released checkpoint was trained.
     pub attend_padding: bool,
-    /// Model reference of the judge that scored this bundle.
+    /// The judge that belongs to this bundle: a directory inside it, or a model reference.
     pub judge: Option<String>,
 }
 

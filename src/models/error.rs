@@ -94,6 +94,10 @@ pub enum LoadError {
         source: minijinja::Error,
     },
     #[error(
+        "the tokenizer in {folder} has no single token for {word:?}, which a judge answers with; use a judge whose tokenizer has both Yes and No"
+    )]
+    AnswerToken { folder: String, word: &'static str },
+    #[error(
         "the adapter has weights for {module}, which this transformer does not have; use it with the base that it was trained on"
     )]
     UnknownModule { module: String },

@@ -15,6 +15,9 @@ use super::error::{LoadError, LoadResult};
 #[folder = "assets/tiny"]
 struct TinyBundle;
 
+/// Directory of the judge that a bundle brings along.
+pub const JUDGE: &str = "judge";
+
 /// Where a bundle's files are. Paths inside are relative, with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Files {
@@ -80,17 +83,24 @@ impl Files {
         Ok(names)
     }
 
-    /// SHA-256 in hex over the names and contents of everything that decides the output: weights, configs and tokenizer.
+    /// SHA-256 in hex over the names and contents of everything that decides an edit: weights, configs and tokenizer,
+    /// but not those of the bundle's judge.
     ///
     /// # Errors
     /// A file cannot be read.
     pub fn sha256(&self) -> LoadResult<String> {
+        let judge = format!("{JUDGE}/");
+        self.sha256_of(|name| !name.starts_with(&judge))
+    }
+
+    /// [`Self::sha256`] over the files whose name is `wanted`.
+    pub(super) fn sha256_of(&self, wanted: impl Fn(&str) -> bool) -> LoadResult<String> {
         let mut all = Sha256::new();
         for name in self.list()? {
-            if !(name.ends_with(".safetensors")
-                || name.ends_with(".json")
-                || name.ends_with(".jinja"))
-            {
+            let decides = [".safetensors", ".json", ".jinja"]
+                .iter()
+                .any(|ending| name.ends_with(ending));
+            if !(decides && wanted(&name)) {
                 continue;
             }
             all.update(name.as_bytes());

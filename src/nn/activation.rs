@@ -5,7 +5,9 @@ use super::{
     graft::graft,
     kernels::{
         elementwise::map,
-        gates::{Gelu, GeluBackward, Silu, SiluBackward, SiluMul, SiluMulGate},
+        gates::{
+            Gelu, GeluBackward, GeluErf, GeluErfBackward, Silu, SiluBackward, SiluMul, SiluMulGate,
+        },
         host::is_host_float,
     },
 };
@@ -32,7 +34,12 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
 
 /// GELU in its exact form: `x/2 * (1 + erf(x / sqrt(2)))`. Any shape.
 pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
-    x.gelu_erf()
+    if !is_host_float(x) {
+        return x.gelu_erf();
+    }
+    graft([x], map(GeluErf, [x])?, |[x], grad| {
+        Ok([Some(map(GeluErfBackward, [x, grad])?)])
+    })
 }
 
 /// Hyperbolic tangent. Any shape.

@@ -4,12 +4,14 @@
 //! A frozen weight (`!weight.track_op()`) never receives a gradient: the operations that take one carry their own backward.
 mod activation;
 mod attention;
+mod clamp;
 mod compute;
 mod conv;
 mod graft;
 mod group_norm;
 mod kernels;
 mod layer_norm;
+mod layer_scale;
 mod linear;
 mod lora;
 mod modulation;
@@ -20,15 +22,17 @@ mod upsample;
 pub use activation::{gelu, gelu_erf, silu, silu_mul, tanh};
 pub use attention::{KeyMask, attention};
 pub use candle_nn::VarBuilder;
+pub use clamp::clamp;
 pub use compute::Compute;
 pub use conv::{Conv2d, Padding};
 pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
+pub use layer_scale::LayerScale;
 pub use linear::Linear;
 pub use lora::Lora;
 pub use modulation::{PerToken, modulate};
 pub use rms_norm::RmsNorm;
-pub use rope::rope_pairs;
+pub use rope::{rope_halves, rope_pairs};
 pub use upsample::upsample_nearest_2x;
 
 #[cfg(test)]

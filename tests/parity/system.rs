@@ -33,15 +33,7 @@ pub struct System<'a> {
 
 impl<'a> System<'a> {
     pub fn load(variant: &'a Variant) -> Result<Self, Failure> {
-        let device = match env::var("NPEDIT_PARITY_DEVICE").as_deref() {
-            Ok("cuda") => Device::new_cuda(0)?,
-            Ok("cpu") | Err(_) => Device::Cpu,
-            Ok(other) => {
-                return Err(
-                    format!("NPEDIT_PARITY_DEVICE is {other}, expected cpu or cuda").into(),
-                );
-            }
-        };
+        let device = device()?;
         let files = Files::Directory(variant.dir.join("bundle"));
         let source = BundleSource {
             name: variant.name.clone(),
@@ -112,6 +104,15 @@ impl<'a> System<'a> {
         Ok(serde_json::from_slice(&fs::read(
             self.variant.dir.join(relative),
         )?)?)
+    }
+}
+
+/// Where the models run.
+pub fn device() -> Result<Device, Failure> {
+    match env::var("NPEDIT_PARITY_DEVICE").as_deref() {
+        Ok("cuda") => Ok(Device::new_cuda(0)?),
+        Ok("cpu") | Err(_) => Ok(Device::Cpu),
+        Ok(other) => Err(format!("NPEDIT_PARITY_DEVICE is {other}, expected cpu or cuda").into()),
     }
 }
 

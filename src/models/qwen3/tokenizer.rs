@@ -1,19 +1,11 @@
 //! Instructions to token ids: chat template, then the bundle's tokenizer.
-use std::borrow::Cow;
-
-use minijinja::{Environment, ErrorKind, context, syntax::SyntaxConfig};
-use serde::Deserialize;
+use minijinja::{Value, context};
 use tokenizers::Tokenizer;
 
 use super::config::MAX_TOKENS;
-use crate::models::{
-    error::{LoadError, LoadResult},
-    files::Files,
-};
+use crate::models::{chat_template::ChatTemplate, error::LoadResult, files::Files, folder::Folder};
 
-const TOKENIZER: &str = "tokenizer/tokenizer.json";
-const SETTINGS: &str = "tokenizer/tokenizer_config.json";
-const TEMPLATE: &str = "tokenizer/chat_template.jinja";
+const DIRECTORY: &str = "tokenizer";
 
 /// Qwen3's template for one user turn, for tokenizers that bring none.
 const QWEN3: &str = "{%- for message in messages %}
@@ -33,12 +25,6 @@ pub enum Thinking {
     Enabled,
     /// An empty think block: editor, teacher and fake score.
     EmptyBlock,
-}
-
-#[derive(Default, Deserialize)]
-struct Settings {
-    #[serde(default)]
-    chat_template: Option<String>,
 }
 
 /// One tokenized text.
@@ -66,40 +52,21 @@ pub enum TokenizerError {
 #[derive(Clone, Debug)]
 pub struct ChatTokenizer {
     tokenizer: Tokenizer,
-    templates: Environment<'static>,
+    template: ChatTemplate,
 }
 
 impl ChatTokenizer {
-    /// Reads `tokenizer/`; the template is `chat_template.jinja`, the one in `tokenizer_config.json`, or Qwen3's.
+    /// Reads `tokenizer/`; a folder without a template gets Qwen3's.
     ///
     /// # Errors
     /// The tokenizer is missing or malformed, or its template does not render.
     pub fn load(files: &Files) -> LoadResult<Self> {
-        let invalid = |reason: String| LoadError::Tokenizer {
-            file: TOKENIZER.into(),
-            reason,
-        };
-        let mut tokenizer = Tokenizer::from_bytes(files.read(TOKENIZER)?)
-            .map_err(|error| invalid(error.to_string()))?;
-        // truncation and padding are this module's matter, whatever the file says
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| invalid(error.to_string()))?;
-        tokenizer.with_padding(None);
-        let (file, source) = template_source(files)?;
+        let folder = Folder::below(files.clone(), DIRECTORY);
         let loaded = Self {
-            tokenizer,
-            templates: environment(source).map_err(|source| LoadError::Template {
-                file: file.into(),
-                source,
-            })?,
+            tokenizer: folder.tokenizer()?,
+            template: ChatTemplate::load(&folder, QWEN3)?,
         };
-        loaded
-            .render("", Thinking::EmptyBlock)
-            .map_err(|source| LoadError::Template {
-                file: file.into(),
-                source,
-            })?;
+        loaded.template.check(turn("", Thinking::EmptyBlock))?;
         Ok(loaded)
     }
 
@@ -108,7 +75,7 @@ impl ChatTokenizer {
     /// # Errors
     /// The template fails on this text.
     pub fn template(&self, text: &str, thinking: Thinking) -> Result<String, TokenizerError> {
-        Ok(self.render(text, thinking)?)
+        Ok(self.template.render(turn(text, thinking))?)
     }
 
     /// Ids of a templated text, at most 512: a longer one loses its end.
@@ -125,53 +92,12 @@ impl ChatTokenizer {
         ids.truncate(MAX_TOKENS);
         Ok(TokenIds { ids, truncated })
     }
-
-    fn render(&self, text: &str, thinking: Thinking) -> Result<String, minijinja::Error> {
-        self.templates.get_template(TEMPLATE)?.render(context! {
-            messages => [context! { role => "user", content => text }],
-            add_generation_prompt => true,
-            enable_thinking => thinking == Thinking::Enabled,
-        })
-    }
 }
 
-fn template_source(files: &Files) -> LoadResult<(&'static str, Cow<'static, str>)> {
-    if files.exists(TEMPLATE) {
-        let bytes = files.read(TEMPLATE)?.into_owned();
-        let source = String::from_utf8(bytes).map_err(|error| LoadError::Tokenizer {
-            file: TEMPLATE.into(),
-            reason: error.to_string(),
-        })?;
-        return Ok((TEMPLATE, source.into()));
+fn turn(text: &str, thinking: Thinking) -> Value {
+    context! {
+        messages => [context! { role => "user", content => text }],
+        add_generation_prompt => true,
+        enable_thinking => thinking == Thinking::Enabled,
     }
-    if files.exists(SETTINGS) {
-        let settings: Settings =
-            serde_json::from_slice(&files.read(SETTINGS)?).map_err(|source| LoadError::Json {
-                file: SETTINGS.into(),
-                source,
-            })?;
-        if let Some(source) = settings.chat_template {
-            return Ok((SETTINGS, source.into()));
-        }
-    }
-    Ok(("the built-in template", QWEN3.into()))
-}
-
-/// Jinja as transformers sets it up.
-fn environment(source: Cow<'static, str>) -> Result<Environment<'static>, minijinja::Error> {
-    let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .build()?;
-    environment.set_syntax(syntax);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.add_function(
-        "raise_exception",
-        |message: String| -> Result<String, minijinja::Error> {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-        },
-    );
-    environment.add_template_owned(TEMPLATE, source)?;
-    Ok(environment)
 }

@@ -1,5 +1,6 @@
 //! Bundles of random weights: every class and file of a real one, deterministic from a seed, never trained.
 mod draw;
+mod judge;
 mod preset;
 mod tokenizer;
 
@@ -18,8 +19,11 @@ pub use preset::Preset;
 use super::{
     bundle,
     error::LoadError,
+    files::{Files, JUDGE},
+    folder::Folder,
     qwen3::{self, TextEncoder},
     vae::{self, AutoencoderKl},
+    vlm::VisionLanguageModel,
     weights::Weights,
     zimage::{self, Transformer},
 };
@@ -103,7 +107,25 @@ pub fn write(directory: &Path, preset: Preset, seed: u64) -> Result<(), RandomBu
             )?;
             Ok(ledger)
         },
-    )
+    )?;
+    write_judge(&out, preset, seed)
+}
+
+fn write_judge(out: &Output, preset: Preset, seed: u64) -> Result<(), RandomBundleError> {
+    for (name, value) in [
+        ("preprocessor_config.json", judge::preprocessor(preset)),
+        ("tokenizer.json", tokenizer::judge_tokenizer()),
+        ("tokenizer_config.json", tokenizer::judge_config()),
+    ] {
+        out.json(&format!("{JUDGE}/{name}"), &value)?;
+    }
+    out.text(&format!("{JUDGE}/chat_template.jinja"), judge::TEMPLATE)?;
+    let folder = Folder::below(Files::Directory(out.directory.into()), JUDGE);
+    out.component(JUDGE, "model", &judge::config(preset), |_, compute| {
+        let ledger = Ledger::new(seed.wrapping_add(3));
+        VisionLanguageModel::build(&folder, Weights::drawn(JUDGE, ledger.rule()), compute)?;
+        Ok(ledger)
+    })
 }
 
 fn parse<T: serde::de::DeserializeOwned>(config: &Value) -> T {
@@ -129,6 +151,7 @@ impl Output<'_> {
             "text_encoder",
             "tokenizer",
             "scheduler",
+            JUDGE,
         ] {
             fs::create_dir(self.directory.join(part))
                 .map_err(|source| self.write_error(part, source))?;
@@ -138,8 +161,11 @@ impl Output<'_> {
 
     fn json(&self, name: &str, value: &Value) -> Result<(), RandomBundleError> {
         let text = serde_json::to_string_pretty(value).expect("a JSON value is JSON");
-        fs::write(self.directory.join(name), text + "\n")
-            .map_err(|source| self.write_error(name, source))
+        self.text(name, &(text + "\n"))
+    }
+
+    fn text(&self, name: &str, text: &str) -> Result<(), RandomBundleError> {
+        fs::write(self.directory.join(name), text).map_err(|source| self.write_error(name, source))
     }
 
     /// Builds one model, which asks for every tensor it has, and writes what it was given, in bfloat16.

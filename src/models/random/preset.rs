@@ -1,7 +1,7 @@
 //! Sizes of the random bundles.
 use serde_json::{Value, json};
 
-use crate::models::bundle::BundleSettings;
+use crate::models::{bundle::BundleSettings, files::JUDGE};
 
 /// A size of random bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,10 @@ pub enum Preset {
 
 impl Preset {
     pub(super) fn settings(self) -> BundleSettings {
-        let released = BundleSettings::default();
+        let released = BundleSettings {
+            judge: Some(JUDGE.into()),
+            ..BundleSettings::default()
+        };
         match self {
             Self::Tiny => BundleSettings {
                 target_area_px: 128 * 128,

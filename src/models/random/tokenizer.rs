@@ -12,20 +12,50 @@ const ADDED: [(&str, bool); 5] = [
 const BYTES: usize = 256;
 pub(super) const VOCABULARY: usize = BYTES + ADDED.len();
 
+/// Merged tokens of a judge, after the bytes: its answers are one token each, as the real one's.
+const MERGED: [[&str; 2]; 3] = [["Y", "e"], ["Ye", "s"], ["N", "o"]];
+/// Added tokens of a judge, after the merged ones.
+const JUDGE_ADDED: [(&str, bool); 6] = [
+    ("<|endoftext|>", true),
+    ("<|im_start|>", true),
+    ("<|im_end|>", true),
+    ("<img>", true),
+    ("</img>", true),
+    (IMAGE_TOKEN, true),
+];
+const IMAGE_TOKEN: &str = "<IMG_CONTEXT>";
+pub(super) const JUDGE_VOCABULARY: usize = BYTES + MERGED.len() + JUDGE_ADDED.len();
+pub(super) const JUDGE_IMAGE_TOKEN: usize = JUDGE_VOCABULARY - 1;
+
 /// Qwen3's template, as far as one user turn needs it.
 const TEMPLATE: &str = "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}{%- endif %}";
 
+/// Of the text encoder.
 pub(super) fn tokenizer() -> Value {
-    let vocabulary: Map<String, Value> = byte_letters()
+    byte_level(&[], &ADDED)
+}
+
+/// Of a judge.
+pub(super) fn judge_tokenizer() -> Value {
+    byte_level(&MERGED, &JUDGE_ADDED)
+}
+
+fn byte_level(merges: &[[&str; 2]], added: &[(&str, bool)]) -> Value {
+    let letters = byte_letters().map(|letter| letter.to_string());
+    let merged = merges.iter().map(|pair| pair.concat());
+    let vocabulary: Map<String, Value> = letters
+        .chain(merged)
         .enumerate()
-        .map(|(id, letter)| (letter.to_string(), json!(id)))
+        .map(|(id, text)| (text, json!(id)))
         .collect();
-    let added = ADDED.iter().enumerate().map(|(i, (content, special))| {
+    let first = BYTES + merges.len();
+    let added = added.iter().enumerate().map(|(i, (content, special))| {
         json!({
-            "id": BYTES + i, "content": content, "single_word": false,
+            "id": first + i, "content": content, "single_word": false,
             "lstrip": false, "rstrip": false, "normalized": false, "special": special
         })
     });
+    let merges: Vec<String> = merges.iter().map(|pair| pair.join(" ")).collect();
     let byte_level = |trim_offsets: bool| {
         json!({
             "type": "ByteLevel", "add_prefix_space": false,
@@ -45,7 +75,7 @@ pub(super) fn tokenizer() -> Value {
             "type": "BPE", "dropout": null, "unk_token": null,
             "continuing_subword_prefix": null, "end_of_word_suffix": null,
             "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
-            "vocab": vocabulary, "merges": []
+            "vocab": vocabulary, "merges": merges
         }
     })
 }
@@ -60,6 +90,25 @@ pub(super) fn config() -> Value {
         "errors": "replace",
         "model_max_length": 131072,
         "pad_token": "<|endoftext|>",
+        "tokenizer_class": "Qwen2Tokenizer",
+        "unk_token": null
+    })
+}
+
+/// Of a judge; its template stands in its own file.
+pub(super) fn judge_config() -> Value {
+    json!({
+        "add_prefix_space": false,
+        "bos_token": null,
+        "clean_up_tokenization_spaces": false,
+        "context_image_token": IMAGE_TOKEN,
+        "end_image_token": "</img>",
+        "eos_token": "<|im_end|>",
+        "errors": "replace",
+        "model_max_length": 131072,
+        "pad_token": "<|endoftext|>",
+        "processor_class": "InternVLProcessor",
+        "start_image_token": "<img>",
         "tokenizer_class": "Qwen2Tokenizer",
         "unk_token": null
     })

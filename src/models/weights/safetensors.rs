@@ -25,27 +25,34 @@ struct Index {
 
 pub(super) fn directory(files: &Files, directory: &str) -> LoadResult<Weights> {
     let mut entries = BTreeMap::new();
+    let below = match directory {
+        "" => String::new(),
+        directory => format!("{directory}/"),
+    };
     for stem in STEMS {
-        let whole = format!("{directory}/{stem}.safetensors");
+        let whole = format!("{below}{stem}.safetensors");
         if files.exists(&whole) {
             read_header(files.open(&whole)?, &mut entries)?;
             return Ok(Weights::new(format!("{files}/{whole}"), entries));
         }
         let index = format!("{whole}.index.json");
         if files.exists(&index) {
-            read_shards(files, directory, &index, &mut entries)?;
+            read_shards(files, &below, &index, &mut entries)?;
             return Ok(Weights::new(format!("{files}/{index}"), entries));
         }
     }
     Err(LoadError::MissingFile {
-        file: format!("{directory}/{}.safetensors", STEMS[0]),
+        file: format!(
+            "{below}{}.safetensors",
+            if below.is_empty() { STEMS[1] } else { STEMS[0] }
+        ),
         root: files.to_string(),
     })
 }
 
 fn read_shards(
     files: &Files,
-    directory: &str,
+    below: &str,
     index: &str,
     entries: &mut BTreeMap<String, Entry>,
 ) -> LoadResult<()> {
@@ -62,7 +69,7 @@ fn read_shards(
                 path: shard.clone(),
             });
         }
-        let relative = format!("{directory}/{shard}");
+        let relative = format!("{below}{shard}");
         if !files.exists(&relative) {
             return Err(LoadError::MissingFile {
                 file: relative,

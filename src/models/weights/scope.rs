@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use super::{Source, Weights, decode};
 use crate::{
     models::error::{LoadError, LoadResult},
-    nn::{Compute, Conv2d, GroupNorm, Linear, Padding, RmsNorm},
+    nn::{Compute, Conv2d, GroupNorm, LayerNorm, Linear, Padding, RmsNorm},
 };
 
 /// The tensors below one prefix, placed on one device in one dtype.
@@ -33,6 +33,11 @@ impl<'a> Scope<'a> {
 
     pub fn compute(&self) -> &Compute {
         self.compute
+    }
+
+    /// Whether the checkpoint has `name` and nobody took it yet.
+    pub fn has(&self, name: impl Display) -> bool {
+        self.weights.contains(&self.path(name))
     }
 
     /// Takes `name`, in the dtype and on the device of this view.
@@ -83,12 +88,40 @@ impl<'a> Scope<'a> {
         Ok(Linear::new(weight, None))
     }
 
+    /// A convolution whose stride is its kernel, as a linear map of flattened patches: `name.weight` `[outputs, ..kernel]`
+    /// and `name.bias` `[outputs]`.
+    ///
+    /// # Errors
+    /// See [`Scope::tensor`].
+    pub fn patch_linear(&self, name: &str, kernel: &[usize], outputs: usize) -> LoadResult<Linear> {
+        let scope = self.at(name);
+        let shape = [&[outputs], kernel].concat();
+        let weight = scope.tensor("weight", &shape)?;
+        let flat = weight.flatten_from(1).map_err(|source| LoadError::Place {
+            file: self.weights.origin.clone(),
+            tensor: scope.path("weight"),
+            source: Box::new(source),
+        })?;
+        Ok(Linear::new(flat, Some(scope.tensor("bias", &[outputs])?)))
+    }
+
     /// `name.weight` `[width]`.
     ///
     /// # Errors
     /// See [`Scope::tensor`].
     pub fn rms_norm(&self, name: &str, width: usize, eps: f64) -> LoadResult<RmsNorm> {
         Ok(RmsNorm::new(self.at(name).tensor("weight", &[width])?, eps))
+    }
+
+    /// `name.weight` and `name.bias` `[width]`.
+    ///
+    /// # Errors
+    /// See [`Scope::tensor`].
+    pub fn layer_norm(&self, name: &str, width: usize, eps: f64) -> LoadResult<LayerNorm> {
+        let scope = self.at(name);
+        let weight = scope.tensor("weight", &[width])?;
+        let bias = scope.tensor("bias", &[width])?;
+        Ok(LayerNorm::new(Some(weight), Some(bias), eps))
     }
 
     /// `name.weight` and `name.bias` `[channels]`.

@@ -34,6 +34,20 @@ pub(crate) struct Gelu;
 #[derive(Clone, Copy)]
 pub(crate) struct GeluBackward;
 
+/// GELU in its exact form, `x/2 (1 + erf(x / sqrt(2)))`.
+#[derive(Clone, Copy)]
+pub(crate) struct GeluErf;
+
+/// Gradient of [`GeluErf`]: `[x, gradient of the answer]`.
+#[derive(Clone, Copy)]
+pub(crate) struct GeluErfBackward;
+
+/// The normal distribution's share below `x`.
+#[inline(always)]
+fn below<T: Real>(x: T) -> T {
+    T::of(0.5) * (T::one() + (x * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf())
+}
+
 /// Derivative of [`Silu`].
 #[inline(always)]
 pub(super) fn silu_slope<T: Real>(x: T) -> T {
@@ -85,5 +99,21 @@ impl Function<2> for GeluBackward {
         let s = sigmoid(double * (x + cubic * x * x * x));
         let slope = double * (T::one() + T::of(3.0) * cubic * x * x);
         grad * (s + x * s * (T::one() - s) * slope)
+    }
+}
+
+impl Function<1> for GeluErf {
+    #[inline(always)]
+    fn value<T: Real>(self, [x]: [T; 1]) -> T {
+        x * below(x)
+    }
+}
+
+impl Function<2> for GeluErfBackward {
+    #[inline(always)]
+    fn value<T: Real>(self, [x, grad]: [T; 2]) -> T {
+        const DENSITY: f64 = 0.398_942_280_401_432_7; // 1 / sqrt(2 pi)
+        let density = (x * x * T::of(-0.5 * std::f64::consts::LOG2_E)).exp2();
+        grad * (below(x) + x * T::of(DENSITY) * density)
     }
 }

@@ -8,19 +8,30 @@ use super::{
     real::Real,
 };
 
+/// Which two components of a head turn together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pairing {
+    /// `2i` and `2i + 1`.
+    Neighbours,
+    /// `i` and `i + D/2`.
+    Halves,
+}
+
 /// Tokens of one task.
 const TOKENS: usize = 32;
 
-/// `x [B, S, H, D]`, `cos` and `sin` `[S, D/2]`. Host, not part of the graph.
-pub(crate) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
-    for_float!(x, rotate_of(x, cos, sin))
+/// `x [B, S, H, D]`, `cos` and `sin` `[S, D/2]` or `[B, S, D/2]`. Host, not part of the graph.
+pub(crate) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) -> Result<Tensor> {
+    for_float!(x, rotate_of(x, cos, sin, pairing))
 }
 
-fn rotate_of<T: Real>(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
-    let (_, tokens, heads, size) = x.dims4()?;
-    if size % 2 != 0 || cos.dims() != [tokens, size / 2] || sin.dims() != cos.dims() {
+fn rotate_of<T: Real>(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) -> Result<Tensor> {
+    let (batch, tokens, heads, size) = x.dims4()?;
+    let each = [batch, tokens, size / 2];
+    let shared = cos.dims() == &each[1..];
+    if size % 2 != 0 || !(shared || cos.dims() == each) || sin.dims() != cos.dims() {
         bail!(
-            "a rotation of {:?} needs cosines and sines [S, D/2], not {:?} and {:?}",
+            "a rotation of {:?} needs cosines and sines [S, D/2] or [B, S, D/2], not {:?} and {:?}",
             x.dims(),
             cos.dims(),
             sin.dims()
@@ -39,21 +50,25 @@ fn rotate_of<T: Real>(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> 
     ];
     let mut y = vec![T::ZERO; x.len()];
     let item = tokens * heads * size;
+    let item_angles = if shared { 0 } else { tokens * size / 2 };
     let arch = Arch::new();
     let tasks: Vec<_> = y
         .chunks_mut(item)
         .zip(x.chunks(item))
-        .flat_map(|(y, x)| {
+        .enumerate()
+        .flat_map(|(at, (y, x))| {
             let chunk = TOKENS * heads * size;
-            y.chunks_mut(chunk).zip(x.chunks(chunk)).enumerate()
+            let starts = (at * item_angles..).step_by(TOKENS * size / 2);
+            starts.zip(y.chunks_mut(chunk).zip(x.chunks(chunk)))
         })
         .collect();
-    tasks.into_par_iter().for_each(|(chunk, (y, x))| {
-        let angles = angles.map(|values| &values[chunk * TOKENS * size / 2..]);
+    tasks.into_par_iter().for_each(|(start, (y, x))| {
+        let angles = angles.map(|values| &values[start..]);
         arch.dispatch(Chunk {
             angles,
             heads,
             half: size / 2,
+            pairing,
             x,
             y,
         });
@@ -66,6 +81,7 @@ struct Chunk<'a, T> {
     angles: [&'a [T]; 2],
     heads: usize,
     half: usize,
+    pairing: Pairing,
     x: &'a [T],
     y: &'a mut [T],
 }
@@ -79,20 +95,38 @@ impl<T: Real> WithSimd for Chunk<'_, T> {
             angles: [cos, sin],
             heads,
             half,
+            pairing,
             x,
             y,
         } = self;
-        let (y, _) = y.as_chunks_mut::<2>();
-        let (x, _) = x.as_chunks::<2>();
-        let rows = y.chunks_exact_mut(half).zip(x.chunks_exact(half));
+        let rows = y.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half));
         for (at, (y, x)) in rows.enumerate() {
             let angle = at / heads * half;
-            let angles = cos[angle..angle + half]
-                .iter()
-                .zip(&sin[angle..angle + half]);
-            for ((y, [even, odd]), (cos, sin)) in y.iter_mut().zip(x).zip(angles) {
-                *y = [*even * *cos - *odd * *sin, *even * *sin + *odd * *cos];
+            let angles = [&cos[angle..angle + half], &sin[angle..angle + half]];
+            match pairing {
+                Pairing::Neighbours => neighbours(y, x, angles),
+                Pairing::Halves => halves(y, x, angles),
             }
         }
+    }
+}
+
+#[inline(always)]
+fn neighbours<T: Real>(y: &mut [T], x: &[T], [cos, sin]: [&[T]; 2]) {
+    let (y, _) = y.as_chunks_mut::<2>();
+    let (x, _) = x.as_chunks::<2>();
+    for ((y, [a, b]), (cos, sin)) in y.iter_mut().zip(x).zip(cos.iter().zip(sin)) {
+        *y = [*a * *cos - *b * *sin, *a * *sin + *b * *cos];
+    }
+}
+
+#[inline(always)]
+fn halves<T: Real>(y: &mut [T], x: &[T], [cos, sin]: [&[T]; 2]) {
+    let (first, second) = y.split_at_mut(cos.len());
+    let (a, b) = x.split_at(cos.len());
+    let (second, b, sin) = (&mut second[..cos.len()], &b[..cos.len()], &sin[..cos.len()]);
+    for i in 0..cos.len() {
+        first[i] = a[i] * cos[i] - b[i] * sin[i];
+        second[i] = a[i] * sin[i] + b[i] * cos[i];
     }
 }

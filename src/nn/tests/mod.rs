@@ -1,6 +1,7 @@
 //! Every operation: its gradient against central differences in double precision, and its value against a plain formula.
 mod fused;
 mod gradient;
+mod language;
 mod layers;
 mod pointwise;
 mod probe;

@@ -7,25 +7,28 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
-    Attended, KEYS, attending,
+    Attended, KEYS, Order, Sight,
     heads::{Heads, PackHead, Packed, readable},
 };
-use crate::nn::kernels::{
-    host::values,
-    real::Real,
-    tile::{Left, Start, multiply, panel_width},
+use crate::nn::{
+    KeyMask,
+    kernels::{
+        host::values,
+        real::Real,
+        tile::{Left, Start, multiply, panel_width},
+    },
 };
 
 pub(super) fn gradients<T: Real>(
     [q, k, v]: &[Tensor; 3],
-    keys: Option<&Tensor>,
+    mask: &KeyMask,
     attended: &Attended,
     grad: &Tensor,
 ) -> Result<[Tensor; 3]> {
-    let attending = attending(keys, k.dim(0)?, k.dim(1)?)?;
+    let (batch, queries, heads, _) = q.dims4()?;
+    let sight = Sight::new(mask, [batch, queries, k.dim(1)?])?;
     // <gradient, value> of each query: what the softmax's normalisation takes back
     let shares = (grad * &attended.value)?.sum(3)?.contiguous()?;
-    let shapes = [q, k, v].map(|x| x.shape().clone());
     let [q, k, v, grad] = [q, k, v, grad].map(readable);
     let (q, k, v, grad) = (q?, k?, v?, grad?);
     let (q, q_layout) = q.storage_and_layout();
@@ -35,18 +38,33 @@ pub(super) fn gradients<T: Real>(
     let (shares, shares_layout) = shares.storage_and_layout();
     let (log_sums, log_sums_layout) = attended.log_sums.storage_and_layout();
     let grads = Arch::new().dispatch(Run {
-        queries: [Heads::of(&q, q_layout)?, Heads::of(&grad, grad_layout)?],
-        keys: [Heads::of(&k, k_layout)?, Heads::of(&v, v_layout)?],
+        queries: [
+            Heads::of(&q, q_layout, heads)?,
+            Heads::of(&grad, grad_layout, heads)?,
+        ],
+        keys: [
+            Heads::of(&k, k_layout, heads)?,
+            Heads::of(&v, v_layout, heads)?,
+        ],
         log_sums: values::<T>(&log_sums, log_sums_layout)?,
         shares: values::<T>(&shares, shares_layout)?,
-        attending: &attending,
+        sight: &sight,
     });
-    let [q_shape, k_shape, v_shape] = shapes;
+    let (_, keys, stored, size) = k_layout.shape().dims4()?;
     let [q, k, v] = grads;
+    let of_keys = |grads: Vec<T>| {
+        let grouped = (batch, keys, stored, heads / stored, size);
+        let grads = Tensor::from_vec(grads, grouped, &Device::Cpu)?;
+        if stored == heads {
+            grads.squeeze(3)
+        } else {
+            grads.sum(3)
+        }
+    };
     Ok([
-        Tensor::from_vec(q, q_shape, &Device::Cpu)?,
-        Tensor::from_vec(k, k_shape, &Device::Cpu)?,
-        Tensor::from_vec(v, v_shape, &Device::Cpu)?,
+        Tensor::from_vec(q, (batch, queries, heads, size), &Device::Cpu)?,
+        of_keys(k)?,
+        of_keys(v)?,
     ])
 }
 
@@ -59,7 +77,7 @@ struct Run<'a, T> {
     log_sums: &'a [T],
     /// `[B, S, H]`
     shares: &'a [T],
-    attending: &'a [Vec<bool>],
+    sight: &'a Sight,
 }
 
 /// One side of the score matrix, one head.
@@ -93,7 +111,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
                     let stored = &stored[item * tokens * heads + head..];
                     stored.iter().step_by(heads).take(tokens).copied().collect()
                 };
-                let attending = &self.attending[item];
+                let attending = &self.sight.attending[item];
                 let log = |attends: &bool| if *attends { 0.0 } else { f64::INFINITY };
                 [
                     Side {
@@ -118,6 +136,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
             simd,
             side: self.queries,
             columns: 0,
+            order: self.sight.order,
             sides: &sides,
         }
         .tasks([&mut q], &mut tasks);
@@ -125,6 +144,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
             simd,
             side: self.keys,
             columns: 1,
+            order: self.sight.order,
             sides: &sides,
         }
         .tasks([&mut k, &mut v], &mut tasks);
@@ -141,6 +161,7 @@ struct Panels<'a, S, T> {
     side: [Heads<'a, T>; 2],
     /// Which of a head's two sides lies along the panel.
     columns: usize,
+    order: Order,
     sides: &'a [[Side<T>; 2]],
 }
 
@@ -149,6 +170,7 @@ impl<'a, S: Simd, T: Real> Panels<'a, S, T> {
         let Self {
             side,
             columns,
+            order,
             sides,
             ..
         } = *self;
@@ -174,6 +196,7 @@ impl<'a, S: Simd, T: Real> Panels<'a, S, T> {
                     tasks.push(Panel {
                         side,
                         columns,
+                        order,
                         sides: &sides[item * heads..(item + 1) * heads],
                         item,
                         first: start,
@@ -190,6 +213,7 @@ impl<'a, S: Simd, T: Real> Panels<'a, S, T> {
 struct Panel<'a, T> {
     side: [Heads<'a, T>; 2],
     columns: usize,
+    order: Order,
     sides: &'a [[Side<T>; 2]],
     item: usize,
     first: usize,
@@ -223,9 +247,17 @@ impl<T: Real> WithSimd for Panel<'_, T> {
                 sums.fill(T::ZERO);
             }
             let tokens = rows.logs.len();
-            for from in (0..tokens).step_by(KEYS) {
-                let to = (from + KEYS).min(tokens);
+            let seen = match (self.order, self.columns) {
+                (order, 0) => 0..order.seen(self.first + width, tokens),
+                (Order::Any, _) => 0..tokens,
+                (Order::Causal, _) => self.first / KEYS * KEYS..tokens,
+            };
+            for from in seen.clone().step_by(KEYS) {
+                let to = (from + KEYS).min(seen.end);
                 block.fill(simd, rows, &panels, (from, to));
+                if self.order == Order::Causal {
+                    block.hide(self.columns, self.first, (from, to));
+                }
                 let operands = [&block.slopes, &block.weights];
                 for ((sums, packed), right) in sums.iter_mut().zip(&rows.packed).zip(operands) {
                     let left = Left {
@@ -305,6 +337,22 @@ impl<T: Real> Block<T> {
                 weights[j] = weight;
                 slopes[j] = weight * (slopes[j] - (*share + shares[j])) * scale;
             }
+        }
+    }
+
+    /// Weights whose key comes after their query are none.
+    #[inline(always)]
+    fn hide(&mut self, columns: usize, first: usize, (from, to): (usize, usize)) {
+        let width = self.logs.len();
+        let rows = self.weights.chunks_exact_mut(width);
+        let rows = rows.zip(self.slopes.chunks_exact_mut(width));
+        for (row, (weights, slopes)) in (from..to).zip(rows) {
+            let hidden = match columns {
+                0 => 0..row.saturating_sub(first).min(width),
+                _ => (row + 1).saturating_sub(first).min(width)..width,
+            };
+            weights[hidden.clone()].fill(T::ZERO);
+            slopes[hidden].fill(T::ZERO);
         }
     }
 }

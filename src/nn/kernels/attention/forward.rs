@@ -3,7 +3,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
-    KEYS,
+    KEYS, Order, Sight,
     heads::{Heads, PackHead, Packed},
 };
 use crate::nn::kernels::{
@@ -12,18 +12,15 @@ use crate::nn::kernels::{
 };
 
 /// `[B, S, H, D]` and `[B, S, H]`.
-pub(super) fn run<T: Real>(
-    [q, k, v]: [Heads<'_, T>; 3],
-    attending: &[Vec<bool>],
-) -> (Vec<T>, Vec<T>) {
-    Arch::new().dispatch(Run { q, k, v, attending })
+pub(super) fn run<T: Real>([q, k, v]: [Heads<'_, T>; 3], sight: &Sight) -> (Vec<T>, Vec<T>) {
+    Arch::new().dispatch(Run { q, k, v, sight })
 }
 
 struct Run<'a, T> {
     q: Heads<'a, T>,
     k: Heads<'a, T>,
     v: Heads<'a, T>,
-    attending: &'a [Vec<bool>],
+    sight: &'a Sight,
 }
 
 impl<T: Real> WithSimd for Run<'_, T> {
@@ -31,11 +28,12 @@ impl<T: Real> WithSimd for Run<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let Run { q, k, v, attending } = self;
-        let packed: Vec<(Packed<T>, Packed<T>)> = (0..q.batch * q.heads)
+        let Run { q, k, v, sight } = self;
+        let stored = k.heads / k.group;
+        let packed: Vec<(Packed<T>, Packed<T>)> = (0..k.batch * stored)
             .into_par_iter()
             .map(|at| {
-                let (item, head) = (at / q.heads, at % q.heads);
+                let (item, head) = (at / stored, at % stored * k.group);
                 let pack = |heads| simd.vectorize(PackHead { heads, item, head });
                 (pack(k), pack(v))
             })
@@ -56,8 +54,9 @@ impl<T: Real> WithSimd for Run<'_, T> {
             for (panel, (value, log_sums)) in panels.enumerate() {
                 tasks.push(Queries {
                     q,
-                    packed: &packed[item * q.heads..(item + 1) * q.heads],
-                    attending: &attending[item],
+                    packed: &packed[item * stored..(item + 1) * stored],
+                    attending: &sight.attending[item],
+                    order: sight.order,
                     item,
                     first: panel * width,
                     value,
@@ -77,6 +76,7 @@ struct Queries<'a, T> {
     q: Heads<'a, T>,
     packed: &'a [(Packed<T>, Packed<T>)],
     attending: &'a [bool],
+    order: Order,
     item: usize,
     first: usize,
     /// `[tokens, H, D]`
@@ -101,7 +101,11 @@ impl<T: Real> WithSimd for Queries<'_, T> {
             factor: vec![T::ZERO; width],
         };
         let scale = T::of(std::f64::consts::LOG2_E / (size as f64).sqrt());
-        for (head, (keys, values)) in self.packed.iter().enumerate() {
+        let group = heads / self.packed.len();
+        let tokens = self.attending.len();
+        let seen = self.order.seen(self.first + width, tokens);
+        for head in 0..heads {
+            let (keys, values) = &self.packed[head / group];
             self.q.panel::<S>((self.item, head), self.first, &mut query);
             for x in &mut query {
                 *x *= scale;
@@ -109,9 +113,8 @@ impl<T: Real> WithSimd for Queries<'_, T> {
             sums.fill(T::ZERO);
             running.most.fill(T::of(f64::NEG_INFINITY));
             running.total.fill(T::ZERO);
-            let tokens = self.attending.len();
-            for from in (0..tokens).step_by(KEYS) {
-                let to = (from + KEYS).min(tokens);
+            for from in (0..seen).step_by(KEYS) {
+                let to = (from + KEYS).min(seen);
                 let scores = &mut scores[..(to - from) * width];
                 let keys = Left {
                     packed: &keys.tokens[from * size..to * size],
@@ -121,11 +124,7 @@ impl<T: Real> WithSimd for Queries<'_, T> {
                 };
                 let mut rows: Vec<_> = scores.chunks_exact_mut(width).collect();
                 multiply(simd, keys, &query, (&mut rows, 0), Start::Zero);
-                for (row, attends) in rows.iter_mut().zip(&self.attending[from..to]) {
-                    if !attends {
-                        row.fill(T::of(f64::NEG_INFINITY));
-                    }
-                }
+                self.hide(&mut rows, from);
                 running.add(scores, width);
                 for row in sums.chunks_exact_mut(width) {
                     for (x, factor) in row.iter_mut().zip(&running.factor) {
@@ -152,6 +151,22 @@ impl<T: Real> WithSimd for Queries<'_, T> {
                 for (x, sums) in value.iter_mut().zip(sums.chunks_exact(width)) {
                     *x = sums[j] / total;
                 }
+            }
+        }
+    }
+}
+
+impl<T: Real> Queries<'_, T> {
+    /// Scores of keys from `from` on that their queries do not see.
+    #[inline(always)]
+    fn hide(&self, scores: &mut [&mut [T]], from: usize) {
+        let lowest = T::of(f64::NEG_INFINITY);
+        for (key, row) in (from..).zip(scores) {
+            if !self.attending[key] {
+                row.fill(lowest);
+            } else if self.order == Order::Causal && key > self.first {
+                let earlier = (key - self.first).min(row.len());
+                row[..earlier].fill(lowest);
             }
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn readable(x: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// `[B, S, H, D]` with any strides but the last.
+/// `[B, S, H, D]` with any strides but the last; a stored head may stand for several neighbouring ones.
 #[derive(Clone, Copy)]
 pub(super) struct Heads<'a, T> {
     values: &'a [T],
@@ -20,12 +20,14 @@ pub(super) struct Heads<'a, T> {
     pub batch: usize,
     pub tokens: usize,
     pub heads: usize,
+    /// Heads that one stored head stands for.
+    pub group: usize,
     pub size: usize,
 }
 
 impl<'a, T: Real> Heads<'a, T> {
-    pub(super) fn of(storage: &'a Storage, layout: &Layout) -> Result<Self> {
-        let (batch, tokens, heads, size) = layout.shape().dims4()?;
+    pub(super) fn of(storage: &'a Storage, layout: &Layout, heads: usize) -> Result<Self> {
+        let (batch, tokens, stored, size) = layout.shape().dims4()?;
         let stride = layout.stride();
         Ok(Self {
             values: values(storage, layout)?,
@@ -33,6 +35,7 @@ impl<'a, T: Real> Heads<'a, T> {
             batch,
             tokens,
             heads,
+            group: heads / stored,
             size,
         })
     }
@@ -41,7 +44,7 @@ impl<'a, T: Real> Heads<'a, T> {
     #[inline(always)]
     pub(super) fn head(&self, item: usize, head: usize) -> Matrix<'a, T> {
         Matrix {
-            values: &self.values[item * self.stride[0] + head * self.stride[2]..],
+            values: &self.values[item * self.stride[0] + head / self.group * self.stride[2]..],
             row_stride: self.stride[1],
             column_stride: 1,
         }

@@ -1,0 +1,147 @@
+//! The causal language model of Qwen2 and Qwen3 (transformers `models/qwen2`, `models/qwen3`, `models/qwen3_vl`),
+//! differentiable, read once from left to right: the judges' half that answers.
+mod block;
+mod config;
+mod rotations;
+
+use candle_core::{IndexOp, Result, Tensor};
+
+pub use config::Config;
+pub use rotations::{Position, Rotations};
+
+use self::block::{Block, LastTokens};
+use super::{error::LoadResult, weights::Scope};
+use crate::nn::{Linear, RmsNorm};
+
+/// A batch of token embeddings, right-padded to one length `L`.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// `[B, L, D]`
+    pub embeddings: Tensor,
+    /// `L` of each item.
+    pub positions: Vec<Vec<Position>>,
+    /// Added to the hidden states after the first layers, one tensor `[B, L, D]` a layer (Qwen3-VL's deepstack).
+    pub additions: Vec<Tensor>,
+    /// Index of each item's last token; what follows it is padding.
+    pub last: Vec<usize>,
+}
+
+/// A frozen or trainable decoder. Cheap to clone: the weights are shared.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    config: Config,
+    embeddings: Tensor,
+    blocks: Vec<Block>,
+    norm: RmsNorm,
+    /// `[V, D]`
+    head: Tensor,
+}
+
+impl Decoder {
+    /// `body` holds `embed_tokens`, `layers` and `norm`, `head` holds `lm_head`, which a tied model does not have.
+    ///
+    /// # Errors
+    /// Weights that are not those of the config.
+    pub fn load(config: &Config, body: &Scope, head: &Scope) -> LoadResult<Self> {
+        config.validate()?;
+        let shape = [config.vocab_size, config.hidden_size];
+        let embeddings = body.at("embed_tokens").tensor("weight", &shape)?;
+        let blocks =
+            (0..config.num_hidden_layers).map(|i| Block::load(config, &body.at("layers").at(i)));
+        let head = head.at("lm_head");
+        Ok(Self {
+            config: config.clone(),
+            blocks: blocks.collect::<LoadResult<_>>()?,
+            norm: body.rms_norm("norm", config.hidden_size, config.rms_norm_eps)?,
+            head: if config.tie_word_embeddings && !head.has("weight") {
+                embeddings.clone()
+            } else {
+                head.tensor("weight", &shape)?
+            },
+            embeddings,
+        })
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Number of layers.
+    pub fn layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Embeddings of tokens. `[L, D]`
+    ///
+    /// # Errors
+    /// An id beyond the vocabulary.
+    pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+        self.embeddings
+            .index_select(&Tensor::new(ids, self.embeddings.device())?, 0)
+    }
+
+    /// Rotations of the positions of each item.
+    ///
+    /// # Errors
+    /// Items of different length.
+    pub fn rotations(&self, positions: &[Vec<Position>]) -> Result<Rotations> {
+        Rotations::new(&self.config, positions, self.embeddings.device())
+    }
+
+    /// One layer over every token. `[B, L, D]` to the same.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn layer(&self, index: usize, x: &Tensor, rotations: &Rotations) -> Result<Tensor> {
+        self.blocks[index].forward(x, rotations)
+    }
+
+    /// The final norm. `[.., D]` to the same.
+    ///
+    /// # Errors
+    /// Another width.
+    pub fn normalise(&self, x: &Tensor) -> Result<Tensor> {
+        self.norm.forward(x)
+    }
+
+    /// The state of each item's last token after all layers and the final norm. `[B, D]`
+    ///
+    /// # Errors
+    /// Shapes that do not fit each other.
+    pub fn read(&self, sequence: &Sequence) -> Result<Tensor> {
+        let rotations = self.rotations(&sequence.positions)?;
+        let mut x = sequence.embeddings.clone();
+        let Some((final_block, earlier)) = self.blocks.split_last() else {
+            candle_core::bail!("a decoder has at least one layer")
+        };
+        for (index, block) in earlier.iter().enumerate() {
+            x = block.forward(&x, &rotations)?;
+            if let Some(addition) = sequence.additions.get(index) {
+                x = (x + addition)?;
+            }
+        }
+        // only the last token's state leaves the last layer: nothing else needs its queries and its feed-forward
+        let last = LastTokens::new(&x, &rotations, &sequence.last)?;
+        let state = final_block.forward_last(&x, &rotations, &last)?;
+        self.normalise(&state.i((.., 0))?)
+    }
+
+    /// Logits of the whole vocabulary. `[B, D]` to `[B, V]`
+    ///
+    /// # Errors
+    /// Another width.
+    pub fn logits(&self, states: &Tensor) -> Result<Tensor> {
+        Linear::new(self.head.clone(), None).forward(states)
+    }
+
+    /// Logits of some tokens. `[B, D]` to `[B, tokens]`
+    ///
+    /// # Errors
+    /// Another width, or an id beyond the vocabulary.
+    pub fn logits_of(&self, states: &Tensor, ids: &[u32]) -> Result<Tensor> {
+        let rows = self
+            .head
+            .index_select(&Tensor::new(ids, self.head.device())?, 0)?;
+        Linear::new(rows, None).forward(states)
+    }
+}

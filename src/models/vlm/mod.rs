@@ -1,0 +1,138 @@
+//! Vision-language models that answer a question about pictures in one forward pass.
+mod chat;
+mod feed_forward;
+mod internvl;
+mod parts;
+mod pixels;
+mod resize;
+mod sequence;
+mod tower;
+
+use candle_core::{Result, Tensor};
+use serde::Deserialize;
+
+use self::tower::VisionTower;
+pub use self::{
+    chat::{Chat, Prompt, PromptError},
+    pixels::{Picture, PixelValues, Shown},
+    resize::Rounding,
+    sequence::Illustrated,
+    tower::ImageTokens,
+};
+use super::{
+    decoder::{Decoder, Sequence},
+    error::{LoadError, LoadResult},
+    folder::Folder,
+    weights::Weights,
+};
+use crate::nn::Compute;
+
+/// A model in `-hf` layout: vision tower, projector and decoder, with tokenizer and chat template.
+#[derive(Debug)]
+pub struct VisionLanguageModel {
+    tower: Box<dyn VisionTower>,
+    decoder: Decoder,
+    chat: Chat,
+    image_token: u32,
+    compute: Compute,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    model_type: String,
+}
+
+impl VisionLanguageModel {
+    /// # Errors
+    /// A file is missing or malformed, the model is of a family that npedit does not have, or its weights are not exactly
+    /// those of its config.
+    pub fn load(folder: &Folder, compute: &Compute) -> LoadResult<Self> {
+        Self::build(folder, folder.weights()?, compute)
+    }
+
+    /// As [`Self::load`], from `weights` and the folder's other files.
+    ///
+    /// # Errors
+    /// See [`Self::load`].
+    pub fn build(folder: &Folder, weights: Weights, compute: &Compute) -> LoadResult<Self> {
+        let kind: Kind = folder.json("config.json")?;
+        let parts = match kind.model_type.as_str() {
+            "internvl" => internvl::load(folder, &weights, compute)?,
+            other => {
+                return Err(LoadError::Config {
+                    file: folder.name("config.json"),
+                    key: "model_type",
+                    value: format!("{other:?}"),
+                    expected: "internvl (the -hf layout of InternVL3)".into(),
+                });
+            }
+        };
+        weights.finish()?;
+        Ok(Self {
+            chat: Chat::load(folder, parts.style, parts.image_token)?,
+            tower: parts.tower,
+            decoder: parts.decoder,
+            image_token: parts.image_token,
+            compute: compute.clone(),
+        })
+    }
+
+    pub fn compute(&self) -> &Compute {
+        &self.compute
+    }
+
+    pub fn chat(&self) -> &Chat {
+        &self.chat
+    }
+
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// The placeholder of a picture's tokens.
+    pub fn image_token(&self) -> u32 {
+        self.image_token
+    }
+
+    /// A picture with a shorter side holds no whole patch, in pixels.
+    pub fn smallest_side(&self) -> usize {
+        self.tower.patch()
+    }
+
+    /// How a picture is shown in a question about `images` of them.
+    pub fn shown(&self, images: usize) -> Shown {
+        self.tower.shown(images)
+    }
+
+    /// Stage 1: the model's own pre-processing, differentiable where the picture's rounding is exact.
+    ///
+    /// # Errors
+    /// A picture that is not `[3, H, W]`.
+    pub fn pixel_values(&self, picture: &Picture, shown: Shown) -> Result<PixelValues> {
+        self.tower.pixel_values(picture, shown)
+    }
+
+    /// Stage 2: vision tower and projector.
+    ///
+    /// # Errors
+    /// Values of another shape than stage 1 gives.
+    pub fn look(&self, pixels: &PixelValues) -> Result<ImageTokens> {
+        self.tower.encode(pixels)
+    }
+
+    /// Stage 3: text and pictures of a batch in one sequence of embeddings.
+    ///
+    /// # Errors
+    /// Another number of pictures than placeholders.
+    pub fn sequence(&self, items: &[Illustrated]) -> Result<Sequence> {
+        sequence::sequence(&self.decoder, items, self.image_token)
+    }
+
+    /// Stage 4: what the model would say next, as states `[B, D]` of the decoder's head.
+    ///
+    /// # Errors
+    /// Shapes that do not fit each other.
+    pub fn read(&self, sequence: &Sequence) -> Result<Tensor> {
+        self.decoder.read(sequence)
+    }
+}

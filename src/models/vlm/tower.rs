@@ -1,0 +1,48 @@
+//! What a vision-language model's eye does, whichever it is.
+use std::fmt::Debug;
+
+use candle_core::{Result, Tensor};
+
+use super::pixels::{Picture, PixelValues, Shown};
+use crate::models::decoder::Position;
+
+/// One picture as the decoder reads it.
+#[derive(Clone, Debug)]
+pub struct ImageTokens {
+    /// `[n, D]`
+    pub features: Tensor,
+    /// Added to the same tokens after the decoder's first layers, `[n, D]` each (Qwen3-VL's deepstack).
+    pub additions: Vec<Tensor>,
+    /// Of each token, counted from the picture's first.
+    pub positions: Vec<Position>,
+    /// How far the text after the picture is moved.
+    pub extent: u32,
+}
+
+impl ImageTokens {
+    /// Tokens that count on like text.
+    pub(super) fn sequential(features: Tensor) -> Result<Self> {
+        let count = features.dim(0)? as u32;
+        Ok(Self {
+            features,
+            additions: Vec::new(),
+            positions: (0..count).map(|at| [at; 3]).collect(),
+            extent: count,
+        })
+    }
+}
+
+/// A vision tower with its projector and the pre-processing that it was trained with.
+pub(super) trait VisionTower: Debug + Send + Sync {
+    /// How a picture is shown in a question about `images` of them: where the answers are equal, questions share a pass.
+    fn shown(&self, images: usize) -> Shown;
+
+    /// Sides of a picture below this hold no whole patch, in pixels.
+    fn patch(&self) -> usize;
+
+    /// Pre-processing, differentiable where the picture's rounding is exact.
+    fn pixel_values(&self, picture: &Picture, shown: Shown) -> Result<PixelValues>;
+
+    /// Tower and projector.
+    fn encode(&self, pixels: &PixelValues) -> Result<ImageTokens>;
+}

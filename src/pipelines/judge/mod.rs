@@ -1,0 +1,254 @@
+//! One score, in order: questions -> prompts -> pixels -> image tokens -> sequence -> logits -> probabilities.
+mod answers;
+mod calibration;
+mod error;
+mod score;
+
+use std::collections::HashMap;
+
+use candle_core::Tensor;
+use image::RgbImage;
+
+use self::answers::AnswerTokens;
+pub use self::{
+    answers::{AnswerLogits, Spelling},
+    calibration::{Calibration, CalibrationError, Temperatures},
+    error::JudgeError,
+    score::{Overall, Score, Verdict},
+};
+use super::{
+    image::to_pixels,
+    questions::{EditDescription, Question, QuestionSet, Shows},
+};
+use crate::{
+    models::{
+        error::LoadResult,
+        folder::Folder,
+        vlm::{Illustrated, ImageTokens, Picture, Rounding, Shown, VisionLanguageModel},
+    },
+    nn::Compute,
+};
+
+/// Questions of one batch: more would need more memory than they save time.
+const MAX_BATCH: usize = 4;
+
+/// How a judge answers, beyond its weights.
+#[derive(Clone, Debug)]
+pub struct JudgeSettings {
+    pub questions: QuestionSet,
+    pub spelling: Spelling,
+    pub overall: Overall,
+    pub temperatures: Temperatures,
+}
+
+/// What is being judged.
+#[derive(Clone, Debug)]
+pub struct ScoreInput {
+    pub reference: RgbImage,
+    pub edited: RgbImage,
+    pub edit: EditDescription,
+    /// The caller's own, after the two that every edit gets.
+    pub questions: Vec<Question>,
+}
+
+/// The two pictures of an edit, as a judge takes them.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub reference: Picture,
+    pub edited: Picture,
+}
+
+/// A vision-language model that answers yes or no.
+#[derive(Debug)]
+pub struct Judge {
+    model: VisionLanguageModel,
+    settings: JudgeSettings,
+    tokens: AnswerTokens,
+    identity: JudgeIdentity,
+}
+
+/// Which judge it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgeIdentity {
+    pub name: String,
+    /// SHA-256 in hex of weights, configs and tokenizer.
+    pub sha256: String,
+}
+
+impl Judge {
+    /// # Errors
+    /// The model does not load, or its tokenizer has no single token for an answer.
+    pub fn load(
+        name: &str,
+        folder: &Folder,
+        compute: &Compute,
+        settings: JudgeSettings,
+    ) -> LoadResult<Self> {
+        let model = VisionLanguageModel::load(folder, compute)?;
+        let tokens = AnswerTokens::find(model.chat().tokenizer(), settings.spelling, folder)?;
+        Ok(Self {
+            model,
+            settings,
+            tokens,
+            identity: JudgeIdentity {
+                name: name.into(),
+                sha256: folder.sha256()?,
+            },
+        })
+    }
+
+    /// The same judge with fitted temperatures.
+    ///
+    /// # Errors
+    /// They were fitted for another judge.
+    pub fn calibrated(mut self, calibration: &Calibration) -> Result<Self, CalibrationError> {
+        self.settings.temperatures = calibration.temperatures_for(&self.identity.sha256)?;
+        Ok(self)
+    }
+
+    pub fn identity(&self) -> &JudgeIdentity {
+        &self.identity
+    }
+
+    pub fn settings(&self) -> &JudgeSettings {
+        &self.settings
+    }
+
+    pub fn model(&self) -> &VisionLanguageModel {
+        &self.model
+    }
+
+    /// Scores one edit. The same bytes give the same numbers, whatever else is scored beside them.
+    ///
+    /// # Errors
+    /// See [`JudgeError`].
+    pub fn score(&self, input: &ScoreInput) -> Result<Score, JudgeError> {
+        let mut questions = self.settings.questions.about(&input.edit);
+        questions.extend(input.questions.iter().cloned());
+        let pair = Pair {
+            reference: self.picture(&input.reference)?,
+            edited: self.picture(&input.edited)?,
+        };
+        let logits = self.ask(&pair, &questions)?;
+        score::score(questions, &logits, &self.settings)
+    }
+
+    /// The answers to `questions`, differentiable in the pixels of `pair`.
+    ///
+    /// # Errors
+    /// See [`JudgeError`].
+    pub fn ask(&self, pair: &Pair, questions: &[Question]) -> Result<AnswerLogits, JudgeError> {
+        self.check_sizes(pair)?;
+        let mut seen = HashMap::new();
+        let mut answers = Vec::new();
+        for questions in questions.chunks(MAX_BATCH) {
+            // 1 prompt       question   -> text and ids
+            // 2 pixel values pixels     -> the tower's own form
+            // 3 look         values     -> image tokens, once for each picture
+            let items = questions
+                .iter()
+                .map(|question| self.illustrate(pair, question, &mut seen))
+                .collect::<Result<Vec<_>, _>>()?;
+            // 4 sequence     items      -> one right-padded batch
+            let sequence = self.model.sequence(&items)?;
+            // 5 read         sequence   -> state of each last token [B, D]
+            let states = self.model.read(&sequence)?;
+            // 6 answer       states     -> logits of Yes and No
+            answers.push(self.tokens.logits(self.model.decoder(), &states)?);
+        }
+        Ok(AnswerLogits::cat(&answers)?)
+    }
+
+    fn illustrate(
+        &self,
+        pair: &Pair,
+        question: &Question,
+        seen: &mut HashMap<(Which, Shown), ImageTokens>,
+    ) -> Result<Illustrated, JudgeError> {
+        let shows: &[Which] = match question.shows {
+            Shows::Both => &[Which::Reference, Which::Edited],
+            Shows::Edited => &[Which::Edited],
+        };
+        let prompt = self.model.chat().prompt(&question.text, shows.len());
+        let prompt = prompt.map_err(|source| JudgeError::Prompt {
+            question: question.text.clone(),
+            source,
+        })?;
+        let shown = self.model.shown(shows.len());
+        let mut images = Vec::with_capacity(shows.len());
+        for which in shows {
+            let tokens = match seen.get(&(*which, shown)) {
+                Some(tokens) => tokens.clone(),
+                None => {
+                    let picture = which.of(pair);
+                    let tokens = self.model.look(&self.model.pixel_values(picture, shown)?)?;
+                    seen.insert((*which, shown), tokens.clone());
+                    tokens
+                }
+            };
+            images.push(tokens);
+        }
+        let item = Illustrated { prompt, images };
+        let limit = self.model.decoder().config().max_position_embeddings;
+        let tokens = item.len()?;
+        if tokens > limit {
+            return Err(JudgeError::TooLong { tokens, limit });
+        }
+        Ok(item)
+    }
+
+    fn picture(&self, image: &RgbImage) -> Result<Picture, JudgeError> {
+        let compute = self.model.compute();
+        let pixels = to_pixels(image, &compute.device)?.squeeze(0)?;
+        Ok(Picture {
+            pixels: unit(&pixels)?.to_dtype(compute.dtype)?,
+            rounding: Rounding::EightBit,
+        })
+    }
+
+    fn check_sizes(&self, pair: &Pair) -> Result<(), JudgeError> {
+        let smallest = self.model.smallest_side();
+        for which in [Which::Reference, Which::Edited] {
+            let (height, width) = which.of(pair).size()?;
+            if height.min(width) < smallest {
+                return Err(JudgeError::TooSmall {
+                    picture: which.name(),
+                    width,
+                    height,
+                    smallest,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Pixels in [-1, 1] to `[0, 1]`, differentiable.
+///
+/// # Errors
+/// The device refuses.
+pub fn unit(pixels: &Tensor) -> candle_core::Result<Tensor> {
+    pixels.affine(0.5, 0.5)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Which {
+    Reference,
+    Edited,
+}
+
+impl Which {
+    fn of(self, pair: &Pair) -> &Picture {
+        match self {
+            Self::Reference => &pair.reference,
+            Self::Edited => &pair.edited,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Edited => "edited",
+        }
+    }
+}
