@@ -2,11 +2,15 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::{
+    GroupNorm,
     graft::graft,
     kernels::{
-        conv::conv2d,
+        conv::{Filter, Seen, conv2d},
+        enlarge::enlarge_backward,
         host::{is_host_float, is_host_half},
+        norm::Then,
     },
+    upsample_nearest_2x,
 };
 
 /// Zeros added around an image before a convolution, in pixels.
@@ -73,14 +77,58 @@ impl Conv2d {
         }
         let layer = self.clone();
         if is_host_float(x) {
-            let value = conv2d(x, &self.weight, &self.bias, self.stride, self.padding)?;
+            let value = conv2d(x, self.filter(), Seen::Plain)?;
             return graft([x], value, move |[x], grad| {
-                Ok([Some(layer.host_input_gradient(x, grad)?)])
+                let (_, _, height, width) = x.dims4()?;
+                Ok([Some(layer.host_input_gradient([height, width], grad)?)])
             });
         }
         graft([x], self.composite(&x.detach())?, move |[x], grad| {
             Ok([Some(layer.input_gradient(x, grad)?)])
         })
+    }
+
+    /// The convolution of `norm.forward_silu(x)`, which a host does not store. `[B, I, H, W]` to `[B, O, H', W']`.
+    pub fn forward_normal(&self, x: &Tensor, norm: &GroupNorm) -> Result<Tensor> {
+        if norm.tracked() || !self.is_fused(x) {
+            return self.forward(&norm.forward_silu(x)?);
+        }
+        let kernel = norm.kernel(Then::Silu);
+        let value = conv2d(x, self.filter(), Seen::Normal(kernel, norm.affine()))?;
+        let (layer, norm) = (self.clone(), norm.clone());
+        graft([x], value, move |[x], grad| {
+            let (_, _, height, width) = x.dims4()?;
+            let grad = layer.host_input_gradient([height, width], grad)?;
+            Ok([Some(kernel.backward(x, norm.affine(), &grad)?)])
+        })
+    }
+
+    /// The convolution of [`upsample_nearest_2x`] of `x`, which a host does not store. `[B, I, H, W]` to `[B, O, H', W']`.
+    pub fn forward_enlarged(&self, x: &Tensor) -> Result<Tensor> {
+        if !self.is_fused(x) {
+            return self.forward(&upsample_nearest_2x(x)?);
+        }
+        let value = conv2d(x, self.filter(), Seen::Enlarged)?;
+        let layer = self.clone();
+        graft([x], value, move |[x], grad| {
+            let (_, _, height, width) = x.dims4()?;
+            let grad = layer.host_input_gradient([2 * height, 2 * width], grad)?;
+            Ok([Some(enlarge_backward(&grad)?)])
+        })
+    }
+
+    /// Whether the host's kernel computes what it sees of `x` on its own.
+    fn is_fused(&self, x: &Tensor) -> bool {
+        is_host_float(x) && !self.weight.track_op() && !self.bias.track_op()
+    }
+
+    fn filter(&self) -> Filter<'_> {
+        Filter {
+            weight: &self.weight,
+            bias: &self.bias,
+            stride: self.stride,
+            padding: self.padding,
+        }
     }
 
     fn composite(&self, x: &Tensor) -> Result<Tensor> {
@@ -116,10 +164,10 @@ impl Conv2d {
             .contiguous()
     }
 
-    /// The gradient spread out by the stride, convolved with the kernel turned by half a turn.
-    fn host_input_gradient(&self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
-        let (_, inputs, height, width) = x.dims4()?;
-        let side = self.weight.dim(3)?;
+    /// The gradient of an input of this size: that of the answer spread out by the stride, convolved with the kernel turned
+    /// by half a turn.
+    fn host_input_gradient(&self, [height, width]: [usize; 2], grad: &Tensor) -> Result<Tensor> {
+        let (_, inputs, side, _) = self.weight.dims4()?;
         let spread = spread(grad, self.stride)?;
         let (_, _, rows, columns) = spread.dims4()?;
         let Padding { top, left, .. } = self.padding;
@@ -136,8 +184,13 @@ impl Conv2d {
             right: (width + side - 1).saturating_sub(columns + left),
         };
         let turned = self.weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?;
-        let zero = Tensor::zeros(inputs, x.dtype(), x.device())?;
-        conv2d(&spread, &turned, &zero, 1, padding)?
+        let filter = Filter {
+            weight: &turned,
+            bias: &Tensor::zeros(inputs, grad.dtype(), grad.device())?,
+            stride: 1,
+            padding,
+        };
+        conv2d(&spread, filter, Seen::Plain)?
             .narrow(2, 0, height)?
             .narrow(3, 0, width)?
             .contiguous()

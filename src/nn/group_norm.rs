@@ -45,22 +45,28 @@ impl GroupNorm {
         if !is_host_float(x) {
             return frozen(x, move |x| layer.composite(x, then));
         }
-        let norm = GroupedNorm {
-            groups: self.groups,
-            eps: self.eps,
-            then,
-        };
-        let value = norm.forward(x, [&self.weight, &self.bias])?;
+        let norm = self.kernel(then);
+        let value = norm.forward(x, self.affine())?;
         graft([x], value, move |[x], grad| {
-            Ok([Some(norm.backward(
-                x,
-                [&layer.weight, &layer.bias],
-                grad,
-            )?)])
+            Ok([Some(norm.backward(x, layer.affine(), grad)?)])
         })
     }
 
-    fn tracked(&self) -> bool {
+    /// The norm and what follows it, as the host's kernels take them.
+    pub(super) fn kernel(&self, then: Then) -> GroupedNorm {
+        GroupedNorm {
+            groups: self.groups,
+            eps: self.eps,
+            then,
+        }
+    }
+
+    /// Weight and bias, `[C]` each.
+    pub(super) fn affine(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
+    }
+
+    pub(super) fn tracked(&self) -> bool {
         self.weight.track_op() || self.bias.track_op()
     }
 

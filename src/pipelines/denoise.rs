@@ -57,12 +57,11 @@ impl<M: VelocityModel> Denoiser<'_, M> {
             );
         }
         let mut latents = noise.initial.clone();
+        let prepared = self.model.prepare(&latents, self.conditioning)?;
         for (index, (sigma, next)) in self.sigmas.pairs().enumerate() {
             let interval = Interval { sigma, next };
             let batch_sigma = Tensor::full(sigma as f32, latents.dim(0)?, latents.device())?;
-            let velocity = self
-                .model
-                .velocity(&latents, &batch_sigma, self.conditioning)?;
+            let velocity = self.model.velocity(&latents, &batch_sigma, &prepared)?;
             latents = self
                 .sampler
                 .step(&latents, &velocity, interval, &noise.steps[index])?;
@@ -95,6 +94,11 @@ mod tests {
 
     impl VelocityModel for Straight {
         type Conditioning = Tensor;
+        type Prepared = Tensor;
+
+        fn prepare(&self, _: &Tensor, x0: &Tensor) -> Result<Tensor> {
+            Ok(x0.clone())
+        }
 
         fn velocity(&self, _: &Tensor, _: &Tensor, x0: &Tensor) -> Result<Tensor> {
             &self.noise - x0

@@ -1,19 +1,28 @@
 //! What a denoiser can be asked, whatever family it is of.
 use candle_core::{DType, Result, Tensor};
 
-use crate::models::zimage::{Captions, Transformer};
+use crate::models::zimage::{Captions, Prepared, Transformer};
 
 /// A model of the straight path `x_sigma = (1 - sigma) x0 + sigma noise`.
 pub trait VelocityModel {
     /// What the prediction is conditioned on.
     type Conditioning;
+    /// The conditioning as far as it is the same at every noise level.
+    type Prepared;
+
+    /// Computes once what every step needs, for latents of the shape of `latents` `[B, C, h, w]`.
+    fn prepare(
+        &self,
+        latents: &Tensor,
+        conditioning: &Self::Conditioning,
+    ) -> Result<Self::Prepared>;
 
     /// Velocity `noise - x0` of the target latents `[B, C, h, w]` at `sigma` `[B]`, 1 = noise.
     fn velocity(
         &self,
         latents: &Tensor,
         sigma: &Tensor,
-        conditioning: &Self::Conditioning,
+        prepared: &Self::Prepared,
     ) -> Result<Tensor>;
 }
 
@@ -30,21 +39,37 @@ pub struct EditConditioning {
     pub instruction: Captions,
 }
 
+/// [`EditConditioning`] as far as it is the same at every noise level.
+#[derive(Debug, Clone)]
+pub struct PreparedEdit {
+    /// Latents of the reference, `[B, C, h, w]`.
+    reference: Tensor,
+    tokens: Prepared,
+}
+
 impl VelocityModel for Generator {
     type Conditioning = EditConditioning;
+    type Prepared = PreparedEdit;
+
+    fn prepare(&self, latents: &Tensor, conditioning: &EditConditioning) -> Result<PreparedEdit> {
+        let EditConditioning {
+            reference,
+            instruction,
+        } = conditioning;
+        Ok(PreparedEdit {
+            reference: reference.clone(),
+            tokens: self.0.prepare(&[reference, latents], instruction)?,
+        })
+    }
 
     fn velocity(
         &self,
         latents: &Tensor,
         sigma: &Tensor,
-        conditioning: &EditConditioning,
+        prepared: &PreparedEdit,
     ) -> Result<Tensor> {
-        let EditConditioning {
-            reference,
-            instruction,
-        } = conditioning;
-        self.0
-            .velocity_with_reference(latents, reference, sigma, instruction)
+        let PreparedEdit { reference, tokens } = prepared;
+        self.0.velocity_from(&[reference, latents], sigma, tokens)
     }
 }
 
@@ -65,22 +90,39 @@ pub struct GuidedConditioning {
     pub negative: Captions,
 }
 
+/// [`GuidedConditioning`] as far as it is the same at every noise level.
+#[derive(Debug, Clone)]
+pub struct PreparedGuidance {
+    positive: Prepared,
+    negative: Prepared,
+}
+
 impl VelocityModel for GuidedTeacher {
     type Conditioning = GuidedConditioning;
+    type Prepared = PreparedGuidance;
+
+    fn prepare(
+        &self,
+        latents: &Tensor,
+        conditioning: &GuidedConditioning,
+    ) -> Result<PreparedGuidance> {
+        let prepare = |captions| self.transformer.prepare(&[latents], captions);
+        Ok(PreparedGuidance {
+            positive: prepare(&conditioning.positive)?,
+            negative: prepare(&conditioning.negative)?,
+        })
+    }
 
     fn velocity(
         &self,
         latents: &Tensor,
         sigma: &Tensor,
-        conditioning: &GuidedConditioning,
+        prepared: &PreparedGuidance,
     ) -> Result<Tensor> {
         let sigma = &stock_sigma(sigma)?;
-        let positive = self
-            .transformer
-            .velocity(latents, sigma, &conditioning.positive)?;
-        let negative = self
-            .transformer
-            .velocity(latents, sigma, &conditioning.negative)?;
+        let velocity = |tokens| self.transformer.velocity_from(&[latents], sigma, tokens);
+        let positive = velocity(&prepared.positive)?;
+        let negative = velocity(&prepared.negative)?;
         &positive + (&positive - negative)?.affine(self.guidance_scale, 0.0)?
     }
 }

@@ -51,12 +51,17 @@ impl ResidualBlock {
         })
     }
 
-    /// `[B, inputs, H, W]` to `[B, outputs, H, W]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.conv1.forward(&self.norm1.forward_silu(x)?)?;
-        let y = self.conv2.forward(&self.norm2.forward_silu(&y)?)?;
+    /// `[B, inputs, H, W]` to `[B, outputs, H, W]`. Takes its input, to let go of it (unless a graph keeps it) before the sum:
+    /// at the finest level the images are most of an edit's memory.
+    pub(super) fn forward(&self, x: Tensor) -> Result<Tensor> {
+        let mut y = self.conv1.forward_normal(&x, &self.norm1)?;
+        y = self.conv2.forward_normal(&y, &self.norm2)?;
         match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x)? + y,
+            Some(shortcut) => {
+                let short = shortcut.forward(&x)?;
+                drop(x);
+                short + y
+            }
             None => x + y,
         }
     }
@@ -128,8 +133,8 @@ impl MidBlock {
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.second
-            .forward(&self.attention.forward(&self.first.forward(x)?)?)
+    pub(super) fn forward(&self, x: Tensor) -> Result<Tensor> {
+        let x = self.attention.forward(&self.first.forward(x)?)?;
+        self.second.forward(x)
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Conv2d, GroupNorm, upsample_nearest_2x},
+    nn::{Conv2d, GroupNorm},
 };
 
 /// Residual blocks of one level, then twice the size (not at the finest level).
@@ -58,15 +58,15 @@ impl Decoder {
 
     /// `[B, C, h, w]` to `[B, 3, H, W]`.
     pub(super) fn forward(&self, latents: &Tensor) -> Result<Tensor> {
-        let mut x = self.mid.forward(&self.conv_in.forward(latents)?)?;
+        let mut x = self.mid.forward(self.conv_in.forward(latents)?)?;
         for level in &self.levels {
             for block in &level.blocks {
-                x = block.forward(&x)?;
+                x = block.forward(x)?;
             }
             if let Some(up) = &level.up {
-                x = up.forward(&upsample_nearest_2x(&x)?)?;
+                x = up.forward_enlarged(&x)?;
             }
         }
-        self.conv_out.forward(&self.norm_out.forward_silu(&x)?)
+        self.conv_out.forward_normal(&x, &self.norm_out)
     }
 }

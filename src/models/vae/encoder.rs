@@ -69,13 +69,13 @@ impl Encoder {
         let mut x = self.conv_in.forward(pixels)?;
         for level in &self.levels {
             for block in &level.blocks {
-                x = block.forward(&x)?;
+                x = block.forward(x)?;
             }
             if let Some(down) = &level.down {
                 x = down.forward(&x)?;
             }
         }
-        let x = self.mid.forward(&x)?;
-        self.conv_out.forward(&self.norm_out.forward_silu(&x)?)
+        let x = self.mid.forward(x)?;
+        self.conv_out.forward_normal(&x, &self.norm_out)
     }
 }

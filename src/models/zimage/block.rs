@@ -1,10 +1,12 @@
 //! Transformer blocks, with and without modulation by time.
+use std::ops::Range;
+
 use candle_core::{Result, Tensor};
 
-use super::{config::Config, lora::LoraWeights, rope::Rotations, times::Times};
+use super::{config::Config, layout::Segment, lora::LoraWeights, times::Times};
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{KeyMask, Linear, PerToken, RmsNorm, attention, rope_pairs, silu_mul, tanh},
+    nn::{Linear, RmsNorm, attention, silu_mul, tanh},
 };
 
 /// Upstream's epsilon of the query and key norms, whatever `norm_eps` says.
@@ -41,17 +43,23 @@ impl Attention {
         })
     }
 
-    fn forward(&self, x: &Tensor, rotations: &Rotations, mask: &KeyMask) -> Result<Tensor> {
-        let (batch, tokens, dim) = x.dims3()?;
-        let split = |x: Tensor| x.reshape((batch, tokens, self.heads, dim / self.heads));
-        let (mut q, mut k) = (split(self.to_q.forward(x)?)?, split(self.to_k.forward(x)?)?);
+    /// What the tokens of `wanted` gather from all tokens of `x` `[B, S, D]`. `[B, wanted, D]`
+    fn forward(&self, x: &Tensor, segment: &Segment, wanted: &Range<usize>) -> Result<Tensor> {
+        let (batch, _, dim) = x.dims3()?;
+        let asking = x.narrow(1, wanted.start, wanted.len())?;
+        let split = |x: Tensor| {
+            let tokens = x.dim(1)?;
+            x.reshape((batch, tokens, self.heads, dim / self.heads))
+        };
+        let mut q = split(self.to_q.forward(&asking)?)?;
+        let mut k = split(self.to_k.forward(x)?)?;
         let v = split(self.to_v.forward(x)?)?;
         if let Some([norm_q, norm_k]) = &self.norms {
             (q, k) = (norm_q.forward(&q)?, norm_k.forward(&k)?);
         }
-        let q = rope_pairs(&q, &rotations.cos, &rotations.sin)?;
-        let k = rope_pairs(&k, &rotations.cos, &rotations.sin)?;
-        let joined = attention(&q, &k, &v, mask)?.reshape((batch, tokens, dim))?;
+        let q = segment.rotations.of_tokens(wanted)?.turn(&q)?;
+        let k = segment.rotations.turn(&k)?;
+        let joined = attention(&q, &k, &v, &segment.mask)?.reshape((batch, wanted.len(), dim))?;
         self.to_out.forward(&joined)
     }
 
@@ -123,15 +131,9 @@ impl Block {
     }
 
     /// `x` `[B, S, D]`
-    pub(super) fn forward(
-        &self,
-        x: &Tensor,
-        rotations: &Rotations,
-        mask: &KeyMask,
-    ) -> Result<Tensor> {
-        let attended =
-            self.attention
-                .forward(&self.attention_norm1.forward(x)?, rotations, mask)?;
+    pub(super) fn forward(&self, x: &Tensor, segment: &Segment) -> Result<Tensor> {
+        let normal = self.attention_norm1.forward(x)?;
+        let attended = self.attention.forward(&normal, segment, &(0..x.dim(1)?))?;
         let x = (x + self.attention_norm2.forward(&attended)?)?;
         let fed = self.feed_forward.forward(&self.ffn_norm1.forward(&x)?)?;
         x + self.ffn_norm2.forward(&fed)?
@@ -168,31 +170,41 @@ impl ModulatedBlock {
     }
 
     /// `x` `[B, S, D]`
-    pub(super) fn forward(
+    pub(super) fn forward(&self, x: &Tensor, segment: &Segment, times: &Times) -> Result<Tensor> {
+        self.forward_to(x, segment, times, 0..x.dim(1)?)
+    }
+
+    /// The `wanted` tokens of the answer alone. `[B, wanted, D]`
+    pub(super) fn forward_to(
         &self,
         x: &Tensor,
-        rotations: &Rotations,
-        mask: &KeyMask,
+        segment: &Segment,
         times: &Times,
+        wanted: Range<usize>,
     ) -> Result<Tensor> {
         let (_, tokens, dim) = x.dims3()?;
         let modulation = times.map(|time| self.modulation.forward(time))?;
         let part = |m: &Tensor, index: usize| m.narrow(1, index * dim, dim);
-        let scale = |index| -> Result<PerToken> {
-            Ok(modulation.map(|m| part(m, index)? + 1.0)?.per_token(tokens))
-        };
-        let gate = |index| -> Result<PerToken> {
-            Ok(modulation
-                .map(|m| tanh(&part(m, index)?))?
-                .per_token(tokens))
-        };
+        let scale = |times: &Times, index| times.map(|m| part(m, index)? + 1.0);
+        let gate = |times: &Times, index| times.map(|m| tanh(&part(m, index)?));
         let block = &self.block;
-        let scaled = block.attention_norm1.forward_times(x, &scale(0)?)?;
-        let attended = block.attention.forward(&scaled, rotations, mask)?;
-        let x = (x + block.attention_norm2.forward_times(&attended, &gate(1)?)?)?;
-        let scaled = block.ffn_norm1.forward_times(&x, &scale(2)?)?;
+        let scaled = block
+            .attention_norm1
+            .forward_times(x, &scale(&modulation, 0)?.per_token(tokens))?;
+        let attended = block.attention.forward(&scaled, segment, &wanted)?;
+        let x = x.narrow(1, wanted.start, wanted.len())?;
+        let (modulation, tokens) = (modulation.of_tokens(&wanted), wanted.len());
+        let gated = block
+            .attention_norm2
+            .forward_times(&attended, &gate(&modulation, 1)?.per_token(tokens))?;
+        let x = (x + gated)?;
+        let scaled = block
+            .ffn_norm1
+            .forward_times(&x, &scale(&modulation, 2)?.per_token(tokens))?;
         let fed = block.feed_forward.forward(&scaled)?;
-        x + block.ffn_norm2.forward_times(&fed, &gate(3)?)?
+        x + block
+            .ffn_norm2
+            .forward_times(&fed, &gate(&modulation, 3)?.per_token(tokens))?
     }
 
     pub(super) fn with_lora(&self, prefix: &str, lora: &LoraWeights) -> Self {

@@ -1,4 +1,6 @@
 //! Where each token of a forward is, and which tokens may be attended to.
+use std::ops::Range;
+
 use candle_core::{Result, Tensor};
 
 use super::{
@@ -74,6 +76,12 @@ impl Layout {
             grid,
             frames,
         })
+    }
+
+    /// Tokens of the last frame, the noisy one.
+    pub(super) fn noisy_tokens(&self) -> Range<usize> {
+        let tokens = self.frame_tokens();
+        (self.frames - 1) * tokens..self.frames * tokens
     }
 
     /// Patches of one frame.

@@ -1,8 +1,10 @@
 //! Positions of image and caption tokens, and their rotations.
+use std::ops::Range;
+
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::config::Config;
-use crate::nn::Compute;
+use crate::nn::{Compute, rope_pairs};
 
 /// Position of one token: sequence, row, column.
 pub type Position = [u32; 3];
@@ -48,6 +50,20 @@ impl Rotations {
             cos: table(cos)?,
             sin: table(sin)?,
         })
+    }
+
+    /// The rows of `tokens`.
+    pub(super) fn of_tokens(&self, tokens: &Range<usize>) -> Result<Self> {
+        let rows = |table: &Tensor| table.narrow(0, tokens.start, tokens.len());
+        Ok(Self {
+            cos: rows(&self.cos)?,
+            sin: rows(&self.sin)?,
+        })
+    }
+
+    /// Heads `[B, S, H, D]`, each token turned by its row.
+    pub(super) fn turn(&self, heads: &Tensor) -> Result<Tensor> {
+        rope_pairs(heads, &self.cos, &self.sin)
     }
 
     /// Rows of `self`, then those of `other`.

@@ -164,6 +164,32 @@ fn a_branch_without_a_module_is_an_error() {
 }
 
 #[test]
+fn the_last_layer_for_some_tokens_is_that_for_all() {
+    let inputs = Inputs::new();
+    let transformer = transformer(&Compute::cpu());
+    let Inputs {
+        latents, reference, ..
+    } = inputs.as_type(DType::F32);
+    let captions = inputs.captions(&inputs.features);
+    let frames = [&reference, &latents];
+    let Prepared { layout, caption } = transformer.prepare(&frames, &captions).unwrap();
+    let times = transformer.embed_times(&inputs.sigma, &layout).unwrap();
+    let image = transformer.embed_image(&frames).unwrap();
+    let mixed = |wanted: std::ops::Range<usize>| {
+        transformer
+            .mix([&image, &caption], &layout, &times, wanted)
+            .unwrap()
+    };
+    let all = mixed(0..image.dim(1).unwrap() + caption.dim(1).unwrap());
+    // noisy tokens alone, and a run over both times
+    for wanted in [layout.noisy_tokens(), 2..9, 0..3] {
+        let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let of_all = all.narrow(1, wanted.start, wanted.len()).unwrap();
+        assert_eq!(values(&mixed(wanted)), values(&of_all));
+    }
+}
+
+#[test]
 fn half_precision_follows_double() {
     let inputs = Inputs::new();
     let exact = inputs.velocity(&transformer(&double()));

@@ -1,4 +1,6 @@
 //! Noise levels as the blocks see them.
+use std::ops::Range;
+
 use candle_core::{D, DType, Result, Tensor};
 
 use super::config::Config;
@@ -32,6 +34,18 @@ impl Times {
             noisy: f(&self.noisy)?,
             clean,
         })
+    }
+
+    /// The same for the tokens of `wanted` alone.
+    pub(super) fn of_tokens(&self, wanted: &Range<usize>) -> Self {
+        let clean = self.clean.as_ref().and_then(|(value, leading)| {
+            let leading = leading.saturating_sub(wanted.start).min(wanted.len());
+            (leading > 0).then(|| (value.clone(), leading))
+        });
+        Self {
+            noisy: self.noisy.clone(),
+            clean,
+        }
     }
 
     /// The clean value for the leading tokens of an edit, the noisy one for the rest of `tokens`.

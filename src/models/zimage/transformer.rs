@@ -1,4 +1,6 @@
 //! The forward pass, as a chain of named stages.
+use std::ops::Range;
+
 use candle_core::{Result, Tensor, bail};
 
 use super::{
@@ -19,6 +21,14 @@ use crate::{
     },
     nn::Compute,
 };
+
+/// What the steps of one denoising share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub layout: Layout,
+    /// Refined caption tokens with pads. `[B, Lp, D]`
+    pub caption: Tensor,
+}
 
 /// Module that a generator checkpoint holds its transformer under.
 const GENERATOR_PREFIX: &str = "transformer";
@@ -133,14 +143,8 @@ impl Transformer {
         sigma: &Tensor,
         captions: &Captions,
     ) -> Result<Tensor> {
-        if reference.shape() != latents.shape() {
-            bail!(
-                "the reference has shape {:?}, the latents {:?}",
-                reference.shape(),
-                latents.shape()
-            );
-        }
-        self.run(&[reference, latents], sigma, captions)
+        let frames = [reference, latents];
+        self.velocity_from(&frames, sigma, &self.prepare(&frames, captions)?)
     }
 
     /// Text-to-image form: teacher and fake score.
@@ -155,16 +159,35 @@ impl Transformer {
         sigma: &Tensor,
         captions: &Captions,
     ) -> Result<Tensor> {
-        self.run(&[latents], sigma, captions)
+        let frames = [latents];
+        self.velocity_from(&frames, sigma, &self.prepare(&frames, captions)?)
     }
 
-    fn run(&self, frames: &[&Tensor], sigma: &Tensor, captions: &Captions) -> Result<Tensor> {
+    /// Stages 1, 5 and 6: what the steps of one denoising share. `frames` `[B, C, h, w]` each, the noisy one last.
+    ///
+    /// # Errors
+    /// See [`Self::layout`].
+    pub fn prepare(&self, frames: &[&Tensor], captions: &Captions) -> Result<Prepared> {
         let layout = self.layout(frames, captions)?;
-        let times = self.embed_times(sigma, &layout)?;
-        let image = self.refine_image(&self.embed_image(frames)?, &layout, &times)?;
         let caption = self.refine_captions(&self.embed_captions(captions)?, &layout)?;
-        let unified = self.mix(&image, &caption, &layout, &times)?;
-        let velocity = self.project(&unified, &layout, &times)?;
+        Ok(Prepared { layout, caption })
+    }
+
+    /// Stages 2, 3, 4, 7 and 8: one step. `frames` as in [`Self::prepare`], `sigma` `[B]`; answers the velocity `[B, C, h, w]`.
+    ///
+    /// # Errors
+    /// Frames of another shape than those of `prepared`.
+    pub fn velocity_from(
+        &self,
+        frames: &[&Tensor],
+        sigma: &Tensor,
+        prepared: &Prepared,
+    ) -> Result<Tensor> {
+        let Prepared { layout, caption } = prepared;
+        let times = self.embed_times(sigma, layout)?;
+        let image = self.refine_image(&self.embed_image(frames)?, layout, &times)?;
+        let noisy = self.mix([&image, caption], layout, &times, layout.noisy_tokens())?;
+        let velocity = self.project(&noisy, layout, &times)?;
         frames.last().map_or(Ok(velocity.clone()), |noisy| {
             velocity.to_dtype(noisy.dtype())
         })
@@ -178,6 +201,13 @@ impl Transformer {
         let Some(noisy) = frames.last() else {
             bail!("a forward needs at least one frame");
         };
+        if let Some(other) = frames.iter().find(|frame| frame.shape() != noisy.shape()) {
+            bail!(
+                "the reference has shape {:?}, the latents {:?}",
+                other.shape(),
+                noisy.shape()
+            );
+        }
         let (batch, channels, height, width) = noisy.dims4()?;
         let patch = self.config.patch();
         if channels != self.config.in_channels {
@@ -248,9 +278,7 @@ impl Transformer {
         let segment = &layout.image;
         self.noise_refiner
             .iter()
-            .try_fold(tokens.clone(), |x, block| {
-                block.forward(&x, &segment.rotations, &segment.mask, times)
-            })
+            .try_fold(tokens.clone(), |x, block| block.forward(&x, segment, times))
     }
 
     /// Stage 5: caption tokens `[B, Lp, D]` with pads.
@@ -269,37 +297,38 @@ impl Transformer {
         let segment = &layout.caption;
         self.context_refiner
             .iter()
-            .try_fold(tokens.clone(), |x, block| {
-                block.forward(&x, &segment.rotations, &segment.mask)
-            })
+            .try_fold(tokens.clone(), |x, block| block.forward(&x, segment))
     }
 
-    /// Stage 7: the main layers over image, then caption. `[B, Si + Lp, D]`
+    /// Stage 7: the main layers over image, then caption, `[B, Si, D]` and `[B, Lp, D]`; answers the `wanted` tokens of the
+    /// `Si + Lp`. `[B, wanted, D]`
     ///
     /// # Errors
     /// Tokens that are not those of `layout`.
     pub fn mix(
         &self,
-        image: &Tensor,
-        caption: &Tensor,
+        parts: [&Tensor; 2],
         layout: &Layout,
         times: &Times,
+        wanted: Range<usize>,
     ) -> Result<Tensor> {
         let segment = &layout.unified;
-        let unified = Tensor::cat(&[image, caption], 1)?;
-        self.layers.iter().try_fold(unified, |x, block| {
-            block.forward(&x, &segment.rotations, &segment.mask, times)
-        })
+        let unified = Tensor::cat(&parts, 1)?;
+        let Some((last, before)) = self.layers.split_last() else {
+            return unified.narrow(1, wanted.start, wanted.len());
+        };
+        let mixed = before
+            .iter()
+            .try_fold(unified, |x, block| block.forward(&x, segment, times))?;
+        last.forward_to(&mixed, segment, times, wanted)
     }
 
-    /// Stage 8: the velocity `[B, C, h, w]` of the noisy frame.
+    /// Stage 8: the velocity `[B, C, h, w]` from the noisy frame's tokens `[B, S, D]`.
     ///
     /// # Errors
     /// Tokens that are not those of `layout`.
-    pub fn project(&self, unified: &Tensor, layout: &Layout, times: &Times) -> Result<Tensor> {
-        let tokens = layout.frame_tokens();
-        let noisy = unified.narrow(1, (layout.frames - 1) * tokens, tokens)?;
-        let patches = self.last.forward(&noisy.contiguous()?, times)?;
+    pub fn project(&self, noisy: &Tensor, layout: &Layout, times: &Times) -> Result<Tensor> {
+        let patches = self.last.forward(noisy, times)?;
         // the network predicts x0 - noise
         unpatchify(&patches, layout.grid, self.config.patch())?.neg()
     }

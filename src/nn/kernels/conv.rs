@@ -4,12 +4,14 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
+    enlarge::enlarge,
     host::{for_float, values},
-    matmul::{Matrix, Pack},
+    matmul::{Matrix, pack_left_parallel},
+    norm_groups::GroupedNorm,
     real::Real,
-    tile::{Left, Start, left_tiles, multiply, panel_width},
+    tile::{Left, Start, multiply, panel_width},
     window::Windows,
-    winograd::{self, Winograd},
+    winograd::{self, View, Winograd},
 };
 use crate::nn::conv::Padding;
 
@@ -18,76 +20,127 @@ const DEPTH: usize = 256;
 /// Pixels of one task at most; panels of one depth pass stay in the second-level cache.
 const BAND: usize = 512;
 
-/// `x [B, I, H, W]` with `weight [O, I, k, k]` and `bias [O]`: `[B, O, H', W']`. Host, not part of the graph.
-pub(crate) fn conv2d(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    stride: usize,
-    padding: Padding,
-) -> Result<Tensor> {
-    for_float!(x, conv2d_of(x, weight, bias, stride, padding))
+/// A convolution as the kernels take it.
+#[derive(Clone, Copy)]
+pub(crate) struct Filter<'a> {
+    /// `[O, I, k, k]`
+    pub weight: &'a Tensor,
+    /// `[O]`
+    pub bias: &'a Tensor,
+    pub stride: usize,
+    pub padding: Padding,
 }
 
-fn conv2d_of<T: Real>(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    stride: usize,
-    padding: Padding,
-) -> Result<Tensor> {
-    let (batch, channels, height, width) = x.dims4()?;
-    let (outputs, inputs, side, _) = weight.dims4()?;
-    if channels != inputs {
+/// What the windows see of an image `[B, I, H, W]`. Where they can, the kernels compute it while they read: an image of the
+/// finest level is then never stored twice.
+#[derive(Clone, Copy)]
+pub(crate) enum Seen<'a> {
+    /// The image as it is.
+    Plain,
+    /// Its norm; weight and bias `[I]` each.
+    Normal(GroupedNorm, [&'a Tensor; 2]),
+    /// Every pixel as a block of 2 x 2.
+    Enlarged,
+}
+
+/// `filter` over what is `seen` of `x [B, I, H, W]`: `[B, O, H', W']`. Host, not part of the graph.
+pub(crate) fn conv2d(x: &Tensor, filter: Filter<'_>, seen: Seen<'_>) -> Result<Tensor> {
+    let (outputs, inputs, side, _) = filter.weight.dims4()?;
+    if x.dim(1)? != inputs {
         bail!(
             "a convolution of weight {:?} cannot take an image {:?}",
-            weight.dims(),
+            filter.weight.dims(),
             x.dims()
         )
     }
+    if side == 3 && filter.stride == 1 && inputs.min(outputs) >= winograd::LEAST_CHANNELS {
+        return for_float!(x, by_winograd(x, filter, seen));
+    }
+    let x = match seen {
+        Seen::Plain => x.clone(),
+        Seen::Normal(norm, affine) => norm.forward(x, affine)?,
+        Seen::Enlarged => enlarge(x)?,
+    };
+    for_float!(x, by_product(&x, filter))
+}
+
+/// The windows over an image of this size, and the rows and columns of the answer.
+fn windows_over(
+    [height, width]: [usize; 2],
+    filter: Filter<'_>,
+) -> Result<(Windows, (usize, usize))> {
     let windows = Windows {
         height,
         width,
-        side,
-        stride,
-        padding,
+        side: filter.weight.dim(3)?,
+        stride: filter.stride,
+        padding: filter.padding,
     };
-    let Some((rows, columns)) = windows.output() else {
-        bail!(
-            "an image {:?} is smaller than the window {side}x{side}",
-            x.dims()
-        )
+    match windows.output() {
+        Some(output) => Ok((windows, output)),
+        None => bail!(
+            "an image of {height} x {width} is smaller than the window {:?}",
+            filter.weight.dims()
+        ),
+    }
+}
+
+fn by_winograd<T: Real>(x: &Tensor, filter: Filter<'_>, seen: Seen<'_>) -> Result<Tensor> {
+    let (batch, _, height, width) = x.dims4()?;
+    let outputs = filter.weight.dim(0)?;
+    let count = x.elem_count();
+    let size = match seen {
+        Seen::Plain | Seen::Normal(..) => [height, width],
+        Seen::Enlarged => [2 * height, 2 * width],
     };
-    let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
+    let (windows, (rows, columns)) = windows_over(size, filter)?;
+    let channels = match seen {
+        Seen::Normal(norm, affine) => norm.channels::<T>(x, affine)?,
+        Seen::Plain | Seen::Enlarged => Vec::new(),
+    };
+    let x = x.contiguous()?;
+    let (weight, bias) = (filter.weight.contiguous()?, filter.bias.contiguous()?);
     let (x, x_layout) = x.storage_and_layout();
     let (weight, weight_layout) = weight.storage_and_layout();
     let (bias, bias_layout) = bias.storage_and_layout();
-    let depth = inputs * side * side;
-    let images = values::<T>(&x, x_layout)?;
-    let images = &images[..batch * channels * height * width];
-    let weight = &values::<T>(&weight, weight_layout)?[..outputs * depth];
-    let bias = &values::<T>(&bias, bias_layout)?[..outputs];
     let mut y = vec![T::ZERO; batch * outputs * rows * columns];
-    if side == 3 && stride == 1 && inputs.min(outputs) >= winograd::LEAST_CHANNELS {
-        let conv = Winograd {
-            images,
-            weight,
-            bias,
-            windows,
-            output: (rows, columns),
-        };
-        conv.run(&mut y);
-        return Tensor::from_vec(y, (batch, outputs, rows, columns), &Device::Cpu);
-    }
+    let conv = Winograd {
+        images: &values::<T>(&x, x_layout)?[..count],
+        view: match seen {
+            Seen::Plain => View::Plain,
+            Seen::Normal(norm, _) => View::Normal(&channels, norm.then),
+            Seen::Enlarged => View::Enlarged,
+        },
+        weight: &values::<T>(&weight, weight_layout)?[..weight_layout.shape().elem_count()],
+        bias: &values::<T>(&bias, bias_layout)?[..outputs],
+        windows,
+        output: (rows, columns),
+    };
+    conv.run(&mut y);
+    Tensor::from_vec(y, (batch, outputs, rows, columns), &Device::Cpu)
+}
+
+fn by_product<T: Real>(x: &Tensor, filter: Filter<'_>) -> Result<Tensor> {
+    let (batch, _, height, width) = x.dims4()?;
+    let (outputs, inputs, side, _) = filter.weight.dims4()?;
+    let (windows, (rows, columns)) = windows_over([height, width], filter)?;
+    let depth = inputs * side * side;
+    let count = x.elem_count();
+    let x = x.contiguous()?;
+    let (weight, bias) = (filter.weight.contiguous()?, filter.bias.contiguous()?);
+    let (x, x_layout) = x.storage_and_layout();
+    let (weight, weight_layout) = weight.storage_and_layout();
+    let (bias, bias_layout) = bias.storage_and_layout();
     let conv = Conv {
-        images,
+        images: &values::<T>(&x, x_layout)?[..count],
         depth,
         windows,
-        bias,
+        bias: &values::<T>(&bias, bias_layout)?[..outputs],
     };
+    let mut y = vec![T::ZERO; batch * outputs * rows * columns];
     Arch::new().dispatch(Run {
         conv: &conv,
-        weight,
+        weight: &values::<T>(&weight, weight_layout)?[..outputs * depth],
         pixels: rows * columns,
         y: &mut y,
     });
@@ -178,33 +231,6 @@ pub(super) fn bands<T>(
         }
     }
     bands
-}
-
-/// All rows of a matrix as left tiles, packed by several threads.
-fn pack_left_parallel<S: Simd, T: Real>(
-    simd: S,
-    matrix: Matrix<'_, T>,
-    rows: usize,
-    depth: usize,
-) -> Vec<T> {
-    let mut packed = vec![T::ZERO; rows * depth];
-    let mut rest = packed.as_mut_slice();
-    let mut tiles = Vec::new();
-    for (row, height) in left_tiles::<S>(rows) {
-        let (tile, later) = rest.split_at_mut(height * depth);
-        tiles.push((row, height, tile));
-        rest = later;
-    }
-    tiles.into_par_iter().for_each(|(row, height, packed)| {
-        simd.vectorize(Pack {
-            matrix,
-            first: row,
-            count: height,
-            width: height,
-            packed,
-        });
-    });
-    packed
 }
 
 struct Task<'a, T> {

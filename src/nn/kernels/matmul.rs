@@ -4,6 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
+    conv::{Band, bands},
     host::{for_float, values},
     real::Real,
     tile::{Left, Start, left_tiles, multiply, panel_width},
@@ -11,12 +12,16 @@ use super::{
 
 /// Depth of one pass over a tile: a left tile and a right panel together stay in the first-level caches.
 const DEPTH: usize = 256;
-/// Columns packed at a time: bounds the scratch to this times the depth.
-const COLUMNS: usize = 1024;
+/// Panels of one task at most: they share the rows while these are in the second-level cache.
+const PANELS: usize = 4;
+/// Tasks for each thread at least, as long as there are panels: the last ones then end at about the same time.
+const TASKS: usize = 4;
 /// Depth transposed at a time, within the first-level cache.
 const BLOCK: usize = 32;
-/// Rows of one task.
-const ROWS: usize = 48;
+/// Rows of one task at most: with one depth pass they stay in the second-level cache.
+const ROWS: usize = 720;
+/// Every left tile's height divides it.
+const TALLEST: usize = 12;
 
 /// `x [rows, depth]` times the transpose of `weight [columns, depth]`, plus `bias [columns]`: `[rows, columns]`.
 ///
@@ -69,6 +74,15 @@ impl<'a, T: Real> Matrix<'a, T> {
             values: self.values,
             row_stride: self.column_stride,
             column_stride: self.row_stride,
+        }
+    }
+
+    /// The matrix without its first columns.
+    #[inline(always)]
+    fn after_columns(self, count: usize) -> Self {
+        Self {
+            values: &self.values[count * self.column_stride..],
+            ..self
         }
     }
 
@@ -128,6 +142,7 @@ impl<T: Real> Product<'_, T> {
         let mut y = vec![T::ZERO; rows * columns];
         Arch::new().dispatch(Run {
             product: self,
+            rows,
             columns,
             y: &mut y,
         });
@@ -137,6 +152,7 @@ impl<T: Real> Product<'_, T> {
 
 struct Run<'a, T> {
     product: &'a Product<'a, T>,
+    rows: usize,
     columns: usize,
     y: &'a mut [T],
 }
@@ -148,45 +164,63 @@ impl<T: Real> WithSimd for Run<'_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Run {
             product,
+            rows,
             columns,
             y,
         } = self;
         let depth = product.depth;
+        let left = pack_left_parallel(simd, product.left, rows, depth);
+        let blocks = rows.div_ceil(ROWS).max(1);
+        let height = rows.div_ceil(blocks).max(1).next_multiple_of(TALLEST);
         let width = panel_width::<S, T>();
-        let mut packed = vec![T::ZERO; columns.min(COLUMNS).next_multiple_of(width) * depth];
-        for first in (0..columns).step_by(COLUMNS) {
-            let count = COLUMNS.min(columns - first);
-            let packed = &mut packed[..count.next_multiple_of(width) * depth];
-            packed
-                .par_chunks_mut(width * depth)
-                .enumerate()
-                .for_each(|(panel, packed)| {
-                    let used = width.min(count - panel * width);
-                    simd.vectorize(Pack {
-                        matrix: product.right,
-                        first: first + panel * width,
-                        count: used,
-                        width,
-                        packed,
-                    });
-                });
-            let packed = &*packed;
-            y.par_chunks_mut(ROWS * columns)
-                .enumerate()
-                .for_each(|(chunk, y)| {
-                    simd.vectorize(Chunk {
-                        product,
-                        packed,
-                        first_row: chunk * ROWS,
-                        bias: product.bias.map(|bias| &bias[first..first + count]),
-                        rows: y
-                            .chunks_mut(columns)
-                            .map(|row| &mut row[first..first + count])
-                            .collect(),
-                    });
-                });
-        }
+        let wanted = rayon::current_num_threads() * TASKS;
+        let panels = columns.div_ceil(width) * blocks / wanted;
+        let band = panels.clamp(1, PANELS) * width;
+        let blocks = y.chunks_mut(height * columns).enumerate();
+        let tasks: Vec<_> = blocks
+            .flat_map(|(block, y)| {
+                let count = y.len() / columns;
+                let left = &left[block * height * depth..][..count * depth];
+                let bands = bands(y, count, columns, band).into_iter();
+                bands.map(move |Band { index, rows, .. }| Block {
+                    product,
+                    left,
+                    first: index * band,
+                    rows,
+                })
+            })
+            .collect();
+        tasks
+            .into_par_iter()
+            .for_each(|block| simd.vectorize(block));
     }
+}
+
+/// All rows of a matrix as left tiles, packed by several threads.
+pub(super) fn pack_left_parallel<S: Simd, T: Real>(
+    simd: S,
+    matrix: Matrix<'_, T>,
+    rows: usize,
+    depth: usize,
+) -> Vec<T> {
+    let mut packed = vec![T::ZERO; rows * depth];
+    let mut rest = packed.as_mut_slice();
+    let mut tiles = Vec::new();
+    for (row, height) in left_tiles::<S>(rows) {
+        let (tile, later) = rest.split_at_mut(height * depth);
+        tiles.push((row, height, tile));
+        rest = later;
+    }
+    tiles.into_par_iter().for_each(|(row, height, packed)| {
+        simd.vectorize(Pack {
+            matrix,
+            first: row,
+            count: height,
+            width: height,
+            packed,
+        });
+    });
+    packed
 }
 
 /// Packs `count` rows from `first` on as `[depth][width]`.
@@ -208,41 +242,48 @@ impl<T: Real> WithSimd for Pack<'_, T> {
     }
 }
 
-/// Some rows against all packed columns.
-struct Chunk<'a, T> {
+/// Some rows against some columns. Columns are packed a panel at a time, so that they go from the weight to the first-level
+/// cache without a detour over memory.
+struct Block<'a, T> {
     product: &'a Product<'a, T>,
-    packed: &'a [T],
-    first_row: usize,
-    bias: Option<&'a [T]>,
+    /// The rows as left tiles.
+    left: &'a [T],
+    /// First column.
+    first: usize,
     rows: Vec<&'a mut [T]>,
 }
 
-impl<T: Real> WithSimd for Chunk<'_, T> {
+impl<T: Real> WithSimd for Block<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let depth = self.product.depth;
-        let mut left = vec![T::ZERO; self.rows.len() * depth];
-        self.product
-            .left
-            .pack_left::<S>(self.first_row, self.rows.len(), &mut left);
+        let Product {
+            right, depth, bias, ..
+        } = *self.product;
         let width = panel_width::<S, T>();
-        for (panel, right) in self.packed.chunks_exact(width * depth).enumerate() {
-            for from in (0..depth).step_by(DEPTH) {
-                let left = Left {
-                    packed: &left,
-                    depth,
-                    from,
-                    to: (from + DEPTH).min(depth),
-                };
-                let start = match (from, self.bias) {
-                    (0, Some(bias)) => Start::Columns(bias),
-                    (0, None) => Start::Zero,
-                    _ => Start::Destination,
-                };
-                let right = &right[from * width..left.to * width];
-                multiply(simd, left, right, (&mut self.rows, panel * width), start);
+        let columns = self.rows.first().map_or(0, |row| row.len());
+        let bias = bias.map(|bias| &bias[self.first..self.first + columns]);
+        let mut packed = vec![T::ZERO; width * DEPTH.min(depth)];
+        for from in (0..depth).step_by(DEPTH) {
+            let left = Left {
+                packed: self.left,
+                depth,
+                from,
+                to: (from + DEPTH).min(depth),
+            };
+            let packed = &mut packed[..width * (left.to - from)];
+            let start = match (from, bias) {
+                (0, Some(bias)) => Start::Columns(bias),
+                (0, None) => Start::Zero,
+                _ => Start::Destination,
+            };
+            for column in (0..columns).step_by(width) {
+                let count = width.min(columns - column);
+                right
+                    .after_columns(from)
+                    .pack(self.first + column, count, width, packed);
+                multiply(simd, left, packed, (&mut self.rows, column), start);
             }
         }
     }

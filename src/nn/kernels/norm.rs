@@ -77,6 +77,31 @@ impl<T: Real> Moments<T> {
     pub(super) fn normal(&self, x: T) -> T {
         (x - self.mean) * self.inverse
     }
+
+    /// With the weight and bias of one channel.
+    #[inline(always)]
+    pub(super) fn channel(&self, weight: T, bias: T) -> Channel<T> {
+        Channel {
+            mean: self.mean,
+            scale: self.inverse * weight,
+            bias,
+        }
+    }
+}
+
+/// The norm of one channel.
+#[derive(Clone, Copy)]
+pub(crate) struct Channel<T> {
+    mean: T,
+    scale: T,
+    bias: T,
+}
+
+impl<T: Real> Channel<T> {
+    #[inline(always)]
+    pub(super) fn value(&self, x: T) -> T {
+        (x - self.mean).fma(self.scale, self.bias)
+    }
 }
 
 /// What follows a group norm.
@@ -87,6 +112,24 @@ pub(crate) enum Then {
 }
 
 impl Then {
+    /// The norm of some values of one channel, and what follows it.
+    #[inline(always)]
+    pub(super) fn of<T: Real>(self, channel: &Channel<T>, x: &[T], y: &mut [T]) {
+        let values = y.iter_mut().zip(x);
+        match self {
+            Self::Nothing => {
+                for (y, x) in values {
+                    *y = channel.value(*x);
+                }
+            }
+            Self::Silu => {
+                for (y, x) in values {
+                    *y = Self::Silu.value(channel.value(*x));
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     pub(super) fn value<T: Real>(self, x: T) -> T {
         match self {

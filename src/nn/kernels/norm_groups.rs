@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{
     host::{for_float, values},
-    norm::{Moments, Then, sum1, sum2},
+    norm::{Channel, Moments, Then, sum1, sum2},
     real::Real,
 };
 
@@ -31,6 +31,32 @@ impl GroupedNorm {
         grad: &Tensor,
     ) -> Result<Tensor> {
         for_float!(x, backward(self, x, affine, grad))
+    }
+
+    /// The norm of each channel of each item, `[B, C]`, for whoever applies it while reading `x`.
+    pub(crate) fn channels<T: Real>(
+        self,
+        x: &Tensor,
+        affine: [&Tensor; 2],
+    ) -> Result<Vec<Channel<T>>> {
+        let (size, channels) = self.sizes(x)?;
+        let count = x.elem_count();
+        let [weight, bias] = [affine[0].contiguous()?, affine[1].contiguous()?];
+        let x = x.contiguous()?;
+        let (x, x_layout) = x.storage_and_layout();
+        let (weight, weight_layout) = weight.storage_and_layout();
+        let (bias, bias_layout) = bias.storage_and_layout();
+        let x = &values::<T>(&x, x_layout)?[..count];
+        let weight = values::<T>(&weight, weight_layout)?;
+        let bias = values::<T>(&bias, bias_layout)?;
+        let arch = Arch::new();
+        let groups = x.par_chunks(size).enumerate();
+        let of_groups = groups.flat_map_iter(|(at, x)| {
+            let moments = arch.dispatch(Take { x, eps: self.eps });
+            let first = at % self.groups * channels;
+            (first..first + channels).map(move |at| moments.channel(weight[at], bias[at]))
+        });
+        Ok(of_groups.collect())
     }
 
     /// Numbers of one group, channels of one group.
@@ -138,21 +164,23 @@ impl<T: Real> WithSimd for Forward<'_, T> {
             .chunks_exact_mut(pixels)
             .zip(self.x.chunks_exact(pixels));
         for ((y, x), (weight, bias)) in planes.zip(weight.iter().zip(bias)) {
-            let scale = moments.inverse * *weight;
-            match self.norm.then {
-                Then::Nothing => affine(y, x, |x| (x - moments.mean).fma(scale, *bias)),
-                Then::Silu => affine(y, x, |x| {
-                    Then::Silu.value((x - moments.mean).fma(scale, *bias))
-                }),
-            }
+            self.norm.then.of(&moments.channel(*weight, *bias), x, y);
         }
     }
 }
 
-#[inline(always)]
-fn affine<T: Real>(y: &mut [T], x: &[T], f: impl Fn(T) -> T) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y = f(*x);
+/// Moments of one group.
+struct Take<'a, T> {
+    x: &'a [T],
+    eps: f64,
+}
+
+impl<T: Real> WithSimd for Take<'_, T> {
+    type Output = Moments<T>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Moments<T> {
+        Moments::centred(self.x, self.eps)
     }
 }
 

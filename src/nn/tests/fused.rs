@@ -109,6 +109,31 @@ fn convolution_at_odd_sizes() {
 }
 
 #[test]
+fn what_a_convolution_sees_is_what_would_have_been_stored() {
+    let mut random = Random::new(28);
+    for (batch, channels, outputs, height, width) in [
+        (2, 36, 40, 5, 7),
+        (1, 33, 32, 9, 70),
+        (1, 33, 48, 1, 1),
+        (2, 6, 5, 4, 3),
+    ] {
+        let x = single(&random.tensor(&[batch, channels, height, width]));
+        let [scale, shift] = [0, 1].map(|_| single(&random.tensor(&[channels])));
+        let norm = GroupNorm::new(scale, shift, 3, 1e-6);
+        for padding in [Padding::symmetric(1), Padding::symmetric(2)] {
+            let w = single(&random.tensor(&[outputs, channels, 3, 3]));
+            let layer = Conv2d::new(w, single(&random.tensor(&[outputs])), 1, padding);
+            let seen = same_at_any_thread_count(|| layer.forward_normal(&x, &norm).unwrap());
+            let stored = layer.forward(&norm.forward_silu(&x).unwrap()).unwrap();
+            assert_eq!(max_difference(&seen, &stored), 0.0);
+            let seen = same_at_any_thread_count(|| layer.forward_enlarged(&x).unwrap());
+            let stored = layer.forward(&upsample_nearest_2x(&x).unwrap()).unwrap();
+            assert_eq!(max_difference(&seen, &stored), 0.0);
+        }
+    }
+}
+
+#[test]
 fn a_window_larger_than_the_image_is_an_error() {
     let mut random = Random::new(24);
     let layer = Conv2d::new(random.tensor(&[1, 2, 3, 3]), random.tensor(&[1]), 1, 0);

@@ -68,6 +68,26 @@ fn norms() {
 }
 
 #[test]
+fn a_convolution_of_what_is_not_stored() {
+    let mut random = Random::new(9);
+    for (channels, outputs) in [(3, 2), (33, 32)] {
+        let x = random.tensor(&[2, channels, 3, 2]);
+        let [w, b] = [&[outputs, channels, 3, 3][..], &[outputs]].map(|shape| random.tensor(shape));
+        let [scale, shift] = [0, 1].map(|_| random.tensor(&[channels]));
+        let layer = Conv2d::new(w.clone(), b, 1, 1);
+        check_gradients(&[x.clone()], |x| {
+            let norm = GroupNorm::new(scale.clone(), shift.clone(), 3, 1e-6);
+            layer.forward_normal(&x[0], &norm)
+        });
+        check_gradients(&[x.clone(), scale.clone(), shift.clone()], |x| {
+            let norm = GroupNorm::new(x[1].clone(), x[2].clone(), 3, 1e-6);
+            layer.forward_normal(&x[0], &norm)
+        });
+        check_gradients(&[x], |x| layer.forward_enlarged(&x[0]));
+    }
+}
+
+#[test]
 fn attention_with_and_without_mask() {
     let mut random = Random::new(4);
     let inputs: Vec<Tensor> = [3, 5, 5]

@@ -210,7 +210,8 @@ fn compare_taps(
     let image = editor.refine_image(&editor.embed_image(&frames)?, &layout, &times)?;
     let caption =
         editor.refine_captions(&editor.embed_captions(&conditioning.instruction)?, &layout)?;
-    let unified = editor.mix(&image, &caption, &layout, &times)?;
+    let every_token = 0..image.dim(1)? + caption.dim(1)?;
+    let unified = editor.mix([&image, &caption], &layout, &times, every_token)?;
     for (name, state) in [
         ("noise_refiner", &image),
         ("context_refiner", &caption),

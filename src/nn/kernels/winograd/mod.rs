@@ -1,11 +1,13 @@
 //! 3x3 convolution of stride one by Winograd's F(4x4, 3x3): a quarter of the multiplications (arXiv 1509.09308).
 mod scatter;
 mod transform;
+mod view;
 mod weights;
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+pub(super) use self::view::View;
 use self::{
     scatter::{Strip, read_tiles, write_tiles},
     transform::{OUT, POINTS, input_points, output_tiles},
@@ -23,9 +25,10 @@ pub(super) const LEAST_CHANNELS: usize = 32;
 /// Output channels whose products are held at a time; a multiple of every left tile's height.
 const GROUP: usize = 48;
 
-/// `[B, O, H' W']` of images `[B, I, H, W]`.
+/// `[B, O, H' W']` of what a view shows of images `[B, I, H, W]`.
 pub(super) struct Winograd<'a, T> {
     pub images: &'a [T],
+    pub view: View<'a, T>,
     /// `[O, I, 3, 3]`
     pub weight: &'a [T],
     /// `[O]`
@@ -54,6 +57,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
         let Run { conv, y } = self;
         let Winograd {
             images,
+            view,
             weight,
             bias,
             windows,
@@ -66,7 +70,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
         let strip = panel_width::<S, T>()
             .div_ceil(across)
             .min(rows.div_ceil(OUT));
-        let image = channels * windows.height * windows.width;
+        let image = channels * view.stored_pixels(&windows);
         bands(y, bias.len(), rows * columns, strip * OUT * columns)
             .into_par_iter()
             .for_each(|Band { item, index, rows }| {
@@ -74,6 +78,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
                     points: &points,
                     bias,
                     image: &images[item * image..(item + 1) * image],
+                    view: view.of_item(item, channels),
                     strip: Strip {
                         windows,
                         columns,
@@ -92,6 +97,7 @@ struct Task<'a, T> {
     bias: &'a [T],
     /// `[I, H, W]`
     image: &'a [T],
+    view: View<'a, T>,
     strip: Strip,
     /// One slice an output channel.
     y: Vec<&'a mut [T]>,
@@ -103,7 +109,7 @@ impl<T: Real> WithSimd for Task<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let width = panel_width::<S, T>();
-        let plane = self.strip.windows.height * self.strip.windows.width;
+        let plane = self.view.stored_pixels(&self.strip.windows);
         let channels = self.image.len() / plane;
         let mut inputs = vec![T::ZERO; POINTS * channels * width];
         let mut products = vec![T::ZERO; POINTS * GROUP * width];
@@ -111,6 +117,7 @@ impl<T: Real> WithSimd for Task<'_, T> {
         for first in (0..self.strip.tiles()).step_by(width) {
             let count = width.min(self.strip.tiles() - first);
             for (channel, plane) in self.image.chunks_exact(plane).enumerate() {
+                let plane = self.view.plane(channel, plane);
                 read_tiles(&self.strip, plane, first..first + count, &mut tiles);
                 let (inputs, _) = T::vectors_mut::<S>(&mut inputs);
                 let (tiles, _) = T::vectors::<S>(&tiles);

@@ -1,7 +1,10 @@
 //! Tiles out of an image and back into one.
 use std::ops::Range;
 
-use super::transform::{IN, OUT};
+use super::{
+    transform::{IN, OUT},
+    view::Plane,
+};
 use crate::nn::kernels::{real::Real, window::Windows};
 
 /// Some rows of tiles of one image.
@@ -25,17 +28,19 @@ impl Strip {
         self.across() * self.rows.div_ceil(OUT)
     }
 
-    /// Calls `f(row of tiles, columns of tiles, place among the asked)` for each run of tiles in one row.
+    /// `(row of tiles, columns of tiles, place among the asked)` of each run of tiles in one row.
     #[inline(always)]
-    fn runs(&self, tiles: Range<usize>, mut f: impl FnMut(usize, Range<usize>, usize)) {
+    fn runs(&self, tiles: Range<usize>) -> impl Iterator<Item = (usize, Range<usize>, usize)> {
         let across = self.across();
         let mut at = tiles.start;
-        while at < tiles.end {
-            let (y, x) = (at / across, at % across);
-            let count = (across - x).min(tiles.end - at);
-            f(y, x..x + count, at - tiles.start);
-            at += count;
-        }
+        std::iter::from_fn(move || {
+            if at >= tiles.end {
+                return None;
+            }
+            let (first, y, x) = (at, at / across, at % across);
+            at += (across - x).min(tiles.end - at);
+            Some((y, x..x + at - first, first - tiles.start))
+        })
     }
 }
 
@@ -44,7 +49,12 @@ const LINE: usize = OUT * 64 + OUT;
 
 /// `tiles` of one channel as `[IN][IN][panel]`; zeros outside the image.
 #[inline(always)]
-pub(super) fn read_tiles<T: Real>(strip: &Strip, plane: &[T], tiles: Range<usize>, out: &mut [T]) {
+pub(super) fn read_tiles<T: Real>(
+    strip: &Strip,
+    plane: Plane<'_, T>,
+    tiles: Range<usize>,
+    out: &mut [T],
+) {
     let panel = out.len() / (IN * IN);
     let Windows {
         height,
@@ -52,18 +62,17 @@ pub(super) fn read_tiles<T: Real>(strip: &Strip, plane: &[T], tiles: Range<usize
         padding,
         ..
     } = strip.windows;
-    strip.runs(tiles, |y, xs, at| {
+    for (y, xs, at) in strip.runs(tiles) {
         for i in 0..IN {
             let mut line = [T::ZERO; LINE];
             let row = ((strip.first + y) * OUT + i).checked_sub(padding.top);
             if let Some(row) = row.filter(|row| *row < height) {
-                let row = &plane[row * width..(row + 1) * width];
                 let start = xs.start * OUT;
                 let length = xs.len() * OUT + IN - OUT;
                 let skipped = padding.left.saturating_sub(start).min(length);
                 let from = (start + skipped).saturating_sub(padding.left).min(width);
                 let count = (length - skipped).min(width - from);
-                line[skipped..skipped + count].copy_from_slice(&row[from..from + count]);
+                plane.read(width, (row, from), &mut line[skipped..skipped + count]);
             }
             let (quads, _) = line.as_chunks::<OUT>();
             for j in 0..IN {
@@ -73,14 +82,14 @@ pub(super) fn read_tiles<T: Real>(strip: &Strip, plane: &[T], tiles: Range<usize
                 }
             }
         }
-    });
+    }
 }
 
 /// `[OUT][OUT][panel]` into the strip's rows, as far as they reach.
 #[inline(always)]
 pub(super) fn write_tiles<T: Real>(strip: &Strip, values: &[T], tiles: Range<usize>, y: &mut [T]) {
     let panel = values.len() / (IN * IN);
-    strip.runs(tiles, |row, xs, at| {
+    for (row, xs, at) in strip.runs(tiles) {
         for i in 0..OUT.min(strip.rows - row * OUT) {
             let mut line = [[T::ZERO; OUT]; LINE / OUT];
             for j in 0..OUT {
@@ -94,5 +103,5 @@ pub(super) fn write_tiles<T: Real>(strip: &Strip, values: &[T], tiles: Range<usi
             let y = &mut y[(row * OUT + i) * strip.columns + start..][..count];
             y.copy_from_slice(&line.as_flattened()[..count]);
         }
-    });
+    }
 }
