@@ -1,19 +1,30 @@
-//! Our transformer against candle-transformers' independent one, where both do the same: no pad tokens.
+//! Our transformer and text encoder against candle-transformers' independent ones, where both do the same: no pad tokens.
 #![allow(clippy::unwrap_used)]
 use std::{collections::HashMap, path::Path};
 
 use candle_core::{DType, Device, Tensor};
-use candle_transformers::models::z_image::transformer::{
-    Config as TheirConfig, ZImageTransformer2DModel,
+use candle_nn::VarBuilder;
+use candle_transformers::models::z_image::{
+    TextEncoderConfig, ZImageTextEncoder,
+    transformer::{Config as TheirConfig, ZImageTransformer2DModel},
 };
 use npedit::{
     models::{
         files::Files,
+        qwen3::{self, TextEncoder},
         weights::Weights,
         zimage::{Captions, Config, Transformer},
     },
-    nn::{Compute, VarBuilder},
+    nn::Compute,
 };
+
+/// Tensors of a file of the built-in bundle, by name.
+fn tensors(file: &str) -> HashMap<String, Tensor> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("assets/tiny")
+        .join(file);
+    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+}
 
 /// Both transformers on the weights of the built-in bundle.
 fn both() -> (Transformer, ZImageTransformer2DModel) {
@@ -21,10 +32,7 @@ fn both() -> (Transformer, ZImageTransformer2DModel) {
     let compute = Compute::cpu();
     let weights = Weights::safetensors(&files, "transformer").unwrap();
     let ours = Transformer::load(&Config::read(&files).unwrap(), weights, &compute).unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("assets/tiny/transformer/diffusion_pytorch_model.safetensors");
-    let tensors: HashMap<String, Tensor> =
-        candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let tensors = tensors("transformer/diffusion_pytorch_model.safetensors");
     let config: TheirConfig =
         serde_json::from_slice(&files.read("transformer/config.json").unwrap()).unwrap();
     let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
@@ -95,5 +103,38 @@ fn the_plain_form_agrees() {
             largest(&expected) > 0.1,
             "the comparison must have something to compare"
         );
+    }
+}
+
+#[test]
+fn the_text_encoders_agree() {
+    let files = Files::Embedded;
+    let config = qwen3::Config::read(&files).unwrap();
+    let weights = Weights::safetensors(&files, "text_encoder").unwrap();
+    let ours = TextEncoder::load(&config, weights, &Compute::cpu()).unwrap();
+    let mut tensors = tensors("text_encoder/model.safetensors");
+    if !tensors.contains_key("model.embed_tokens.weight") {
+        let named = tensors.drain();
+        tensors = named
+            .map(|(name, tensor)| (format!("model.{name}"), tensor))
+            .collect();
+    }
+    let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    let json = files.read("text_encoder/config.json").unwrap();
+    let config: TextEncoderConfig = serde_json::from_slice(&json).unwrap();
+    let theirs = ZImageTextEncoder::new(&config, builder).unwrap();
+    for length in [1, 7, 150, 512] {
+        let ids: Vec<u32> = (0..length).map(|at| at * 31 % 200).collect();
+        let expected = theirs
+            .forward(
+                &Tensor::new(&ids[..], &Device::Cpu)
+                    .unwrap()
+                    .unsqueeze(0)
+                    .unwrap(),
+            )
+            .unwrap();
+        let features = ours.encode(&ids).unwrap();
+        let deviation = largest(&(&features - &expected).unwrap()) / largest(&expected);
+        assert!(deviation < 1e-5, "{length} tokens: {deviation}");
     }
 }

@@ -21,7 +21,6 @@ mod upsample;
 
 pub use activation::{gelu, gelu_erf, silu, silu_mul, tanh};
 pub use attention::{KeyMask, attention};
-pub use candle_nn::VarBuilder;
 pub use clamp::clamp;
 pub use compute::Compute;
 pub use conv::{Conv2d, Padding};

@@ -1,7 +1,10 @@
 //! Shapes of a decoder, in both layouts of `config.json`.
 use serde::Deserialize;
 
-use crate::models::error::{LoadError, LoadResult};
+use crate::models::{
+    error::{LoadError, LoadResult},
+    qwen3,
+};
 
 /// `text_config` of a vision-language model's `config.json`.
 #[derive(Clone, Debug, Deserialize)]
@@ -146,6 +149,29 @@ impl Config {
             &sections,
             &format!("{pairs} in sum, half of head_dim"),
         )
+    }
+
+    /// The layers of a text encoder, which end before its last one.
+    pub(in crate::models) fn of_text_encoder(encoder: &qwen3::Config) -> Self {
+        Self {
+            vocab_size: encoder.vocab_size,
+            hidden_size: encoder.hidden_size,
+            intermediate_size: encoder.intermediate_size,
+            num_hidden_layers: encoder.num_hidden_layers - 1,
+            num_attention_heads: encoder.num_attention_heads,
+            num_key_value_heads: encoder.num_key_value_heads,
+            head_dim: Some(encoder.head_dim),
+            rms_norm_eps: encoder.rms_norm_eps,
+            hidden_act: encoder.hidden_act.clone(),
+            model_type: "qwen3".into(),
+            attention_bias: encoder.attention_bias,
+            tie_word_embeddings: encoder.tie_word_embeddings,
+            max_position_embeddings: qwen3::MAX_TOKENS,
+            use_sliding_window: false,
+            rope_theta: encoder.theta(),
+            rope_scaling: None,
+            rope_parameters: None,
+        }
     }
 
     /// With the tie of the two ends that the level above may declare; where nobody does, transformers ties them.

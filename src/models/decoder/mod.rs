@@ -1,5 +1,5 @@
 //! The causal language model of Qwen2 and Qwen3 (transformers `models/qwen2`, `models/qwen3`, `models/qwen3_vl`),
-//! differentiable, read once from left to right: the judges' half that answers.
+//! differentiable, read once from left to right: the judges' half that answers, and the text encoder.
 mod block;
 mod config;
 mod rotations;
@@ -26,49 +26,29 @@ pub struct Sequence {
     pub last: Vec<usize>,
 }
 
-/// A frozen or trainable decoder. Cheap to clone: the weights are shared.
+/// Embeddings and layers, without the final norm and what follows it. Cheap to clone: the weights are shared.
 #[derive(Clone, Debug)]
-pub struct Decoder {
+pub struct Layers {
     config: Config,
     embeddings: Tensor,
     blocks: Vec<Block>,
-    norm: RmsNorm,
-    /// `[V, D]`
-    head: Tensor,
 }
 
-impl Decoder {
-    /// `body` holds `embed_tokens`, `layers` and `norm`, `head` holds `lm_head`, which a tied model does not have.
+impl Layers {
+    /// `body` holds `embed_tokens` and `layers`.
     ///
     /// # Errors
     /// Weights that are not those of the config.
-    pub fn load(config: &Config, body: &Scope, head: &Scope) -> LoadResult<Self> {
+    pub fn load(config: &Config, body: &Scope) -> LoadResult<Self> {
         config.validate()?;
         let shape = [config.vocab_size, config.hidden_size];
-        let embeddings = body.at("embed_tokens").tensor("weight", &shape)?;
         let blocks =
             (0..config.num_hidden_layers).map(|i| Block::load(config, &body.at("layers").at(i)));
-        let head = head.at("lm_head");
         Ok(Self {
             config: config.clone(),
+            embeddings: body.at("embed_tokens").tensor("weight", &shape)?,
             blocks: blocks.collect::<LoadResult<_>>()?,
-            norm: body.rms_norm("norm", config.hidden_size, config.rms_norm_eps)?,
-            head: if config.tie_word_embeddings && !head.has("weight") {
-                embeddings.clone()
-            } else {
-                head.tensor("weight", &shape)?
-            },
-            embeddings,
         })
-    }
-
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Number of layers.
-    pub fn layers(&self) -> usize {
-        self.blocks.len()
     }
 
     /// Embeddings of tokens. `[L, D]`
@@ -88,12 +68,78 @@ impl Decoder {
         Rotations::new(&self.config, positions, self.embeddings.device())
     }
 
+    /// What the last layer makes of one text. `[1, L, D]`
+    ///
+    /// # Errors
+    /// An id beyond the vocabulary.
+    pub fn read_text(&self, ids: &[u32]) -> Result<Tensor> {
+        let positions = (0..ids.len() as u32).map(|at| [at; 3]).collect();
+        let rotations = self.rotations(&[positions])?;
+        let embedded = self.embed(ids)?.unsqueeze(0)?;
+        let mut blocks = self.blocks.iter();
+        blocks.try_fold(embedded, |x, block| block.forward(&x, &rotations))
+    }
+}
+
+/// A frozen or trainable decoder. Cheap to clone: the weights are shared.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    layers: Layers,
+    norm: RmsNorm,
+    /// `[V, D]`
+    head: Tensor,
+}
+
+impl Decoder {
+    /// `body` holds `embed_tokens`, `layers` and `norm`, `head` holds `lm_head`, which a tied model does not have.
+    ///
+    /// # Errors
+    /// Weights that are not those of the config.
+    pub fn load(config: &Config, body: &Scope, head: &Scope) -> LoadResult<Self> {
+        let layers = Layers::load(config, body)?;
+        let head = head.at("lm_head");
+        Ok(Self {
+            norm: body.rms_norm("norm", config.hidden_size, config.rms_norm_eps)?,
+            head: if config.tie_word_embeddings && !head.has("weight") {
+                layers.embeddings.clone()
+            } else {
+                head.tensor("weight", &[config.vocab_size, config.hidden_size])?
+            },
+            layers,
+        })
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.layers.config
+    }
+
+    /// Number of layers.
+    pub fn layers(&self) -> usize {
+        self.layers.blocks.len()
+    }
+
+    /// Embeddings of tokens. `[L, D]`
+    ///
+    /// # Errors
+    /// An id beyond the vocabulary.
+    pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+        self.layers.embed(ids)
+    }
+
+    /// Rotations of the positions of each item.
+    ///
+    /// # Errors
+    /// Items of different length.
+    pub fn rotations(&self, positions: &[Vec<Position>]) -> Result<Rotations> {
+        self.layers.rotations(positions)
+    }
+
     /// One layer over every token. `[B, L, D]` to the same.
     ///
     /// # Errors
     /// Shapes that do not fit.
     pub fn layer(&self, index: usize, x: &Tensor, rotations: &Rotations) -> Result<Tensor> {
-        self.blocks[index].forward(x, rotations)
+        self.layers.blocks[index].forward(x, rotations)
     }
 
     /// The final norm. `[.., D]` to the same.
@@ -111,7 +157,7 @@ impl Decoder {
     pub fn read(&self, sequence: &Sequence) -> Result<Tensor> {
         let rotations = self.rotations(&sequence.positions)?;
         let mut x = sequence.embeddings.clone();
-        let Some((final_block, earlier)) = self.blocks.split_last() else {
+        let Some((final_block, earlier)) = self.layers.blocks.split_last() else {
             candle_core::bail!("a decoder has at least one layer")
         };
         for (index, block) in earlier.iter().enumerate() {

@@ -1,5 +1,4 @@
 //! Shapes of a Qwen3 text encoder, in both layouts of `config.json`.
-use candle_transformers::models::z_image::TextEncoderConfig;
 use serde::Deserialize;
 
 use crate::models::{
@@ -8,8 +7,8 @@ use crate::models::{
 };
 
 const FILE: &str = "text_encoder/config.json";
-/// Longest text in tokens; the model's own limit is far above it, and its rotation table is built whole.
-pub(super) const MAX_TOKENS: usize = 512;
+/// Longest text in tokens; the model's own limit is far above it.
+pub(in crate::models) const MAX_TOKENS: usize = 512;
 
 /// `text_encoder/config.json` of a transformers Qwen3 model.
 #[derive(Clone, Debug, Deserialize)]
@@ -126,31 +125,13 @@ impl Config {
         )
     }
 
-    fn theta(&self) -> Option<f64> {
+    pub(in crate::models) fn theta(&self) -> Option<f64> {
         match &self.rope_parameters {
             None => self.rope_theta,
             Some(rope) => match rope.rope_type.as_deref() {
                 None | Some("default") => Some(rope.rope_theta),
                 Some(_) => None,
             },
-        }
-    }
-
-    pub(super) fn for_candle(&self) -> TextEncoderConfig {
-        TextEncoderConfig {
-            vocab_size: self.vocab_size,
-            hidden_size: self.hidden_size,
-            intermediate_size: self.intermediate_size,
-            num_hidden_layers: self.num_hidden_layers,
-            num_attention_heads: self.num_attention_heads,
-            num_key_value_heads: self.num_key_value_heads,
-            head_dim: self.head_dim,
-            rms_norm_eps: self.rms_norm_eps,
-            rope_theta: self.theta().unwrap_or(f64::NAN),
-            attention_bias: self.attention_bias,
-            max_position_embeddings: MAX_TOKENS,
-            // the activation is SiLU there, and validated to be here
-            ..TextEncoderConfig::z_image()
         }
     }
 }

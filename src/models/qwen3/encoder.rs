@@ -1,26 +1,26 @@
 //! Token ids to text features.
-use std::collections::HashMap;
-
-use candle_core::{Device, Result, Tensor, bail};
-use candle_transformers::models::z_image::ZImageTextEncoder;
+use candle_core::{Result, Tensor, bail};
 
 use super::config::{Config, MAX_TOKENS};
 use crate::{
     models::{
-        error::{LoadError, LoadResult},
+        decoder,
+        error::LoadResult,
         weights::{Scope, Weights},
     },
-    nn::{Compute, VarBuilder},
+    nn::Compute,
 };
 
 /// Prefix of the weights in published checkpoints; transformers v5 writes them without.
 const PREFIX: &str = "model";
 
-/// A frozen Qwen3 up to its second-to-last layer (candle-transformers' Z-Image text encoder).
+/// A frozen Qwen3 up to its second-to-last layer.
+///
+/// Not candle-transformers' encoder, though a test holds the two together: its activation, norms and softmax take one number at
+/// a time, which made the text stage slower than PyTorch's, and it keeps the last layer's weights, which nothing reads.
 #[derive(Clone, Debug)]
 pub struct TextEncoder {
-    model: ZImageTextEncoder,
-    device: Device,
+    layers: decoder::Layers,
 }
 
 impl TextEncoder {
@@ -30,23 +30,14 @@ impl TextEncoder {
         config.validate()?;
         let prefixed = weights.contains(&format!("{PREFIX}.embed_tokens.weight"));
         let scope = weights.scope(if prefixed { PREFIX } else { "" }, compute);
-        let tensors = take(config, &scope)?;
+        let layers = decoder::Layers::load(&decoder::Config::of_text_encoder(config), &scope)?;
+        skip_last_layer(config, &scope)?;
         if weights.contains("lm_head.weight") {
             let head = [config.vocab_size, config.hidden_size];
             weights.scope("", compute).skip("lm_head.weight", &head)?;
         }
         weights.finish()?;
-        let builder = VarBuilder::from_tensors(tensors, compute.dtype, &compute.device);
-        let built = ZImageTextEncoder::new(&config.for_candle(), builder);
-        let model = built.map_err(|source| LoadError::Place {
-            file: "text_encoder".into(),
-            tensor: PREFIX.into(),
-            source: Box::new(source),
-        })?;
-        Ok(Self {
-            model,
-            device: compute.device.clone(),
-        })
+        Ok(Self { layers })
     }
 
     /// Hidden states of the second-to-last layer, before the final norm. `[1, L, D]`
@@ -57,52 +48,41 @@ impl TextEncoder {
         if ids.is_empty() || ids.len() > MAX_TOKENS {
             bail!("{} tokens, expected 1 to {MAX_TOKENS}", ids.len());
         }
-        self.model
-            .forward(&Tensor::new(ids, &self.device)?.unsqueeze(0)?)
+        self.layers.read_text(ids)
     }
 }
 
-/// Every tensor of the model by candle-transformers' name.
-fn take(config: &Config, scope: &Scope) -> LoadResult<HashMap<String, Tensor>> {
-    let mut tensors = HashMap::new();
+/// What comes after the text features: the checkpoint has it, the text features do not.
+fn skip_last_layer(config: &Config, scope: &Scope) -> LoadResult<()> {
     let hidden = config.hidden_size;
     let queries = config.num_attention_heads * config.head_dim;
     let keys = config.num_key_value_heads * config.head_dim;
-    let mut add = |name: String, shape: &[usize]| {
-        let tensor = scope.tensor(&name, shape)?;
-        tensors.insert(format!("{PREFIX}.{name}"), tensor);
-        Ok(())
-    };
-    add("embed_tokens.weight".into(), &[config.vocab_size, hidden])?;
-    for layer in 0..config.num_hidden_layers {
-        let path = |name: &str| format!("layers.{layer}.{name}");
-        for (name, outputs, inputs) in [
-            ("self_attn.q_proj", queries, hidden),
-            ("self_attn.k_proj", keys, hidden),
-            ("self_attn.v_proj", keys, hidden),
-            ("self_attn.o_proj", hidden, queries),
-        ] {
-            add(path(&format!("{name}.weight")), &[outputs, inputs])?;
-            if config.attention_bias {
-                add(path(&format!("{name}.bias")), &[outputs])?;
-            }
-        }
-        for (name, outputs, inputs) in [
-            ("mlp.gate_proj", config.intermediate_size, hidden),
-            ("mlp.up_proj", config.intermediate_size, hidden),
-            ("mlp.down_proj", hidden, config.intermediate_size),
-        ] {
-            add(path(&format!("{name}.weight")), &[outputs, inputs])?;
-        }
-        for (name, width) in [
-            ("self_attn.q_norm", config.head_dim),
-            ("self_attn.k_norm", config.head_dim),
-            ("input_layernorm", hidden),
-            ("post_attention_layernorm", hidden),
-        ] {
-            add(path(&format!("{name}.weight")), &[width])?;
+    let layer = scope.at("layers").at(config.num_hidden_layers - 1);
+    for (name, outputs, inputs) in [
+        ("self_attn.q_proj", queries, hidden),
+        ("self_attn.k_proj", keys, hidden),
+        ("self_attn.v_proj", keys, hidden),
+        ("self_attn.o_proj", hidden, queries),
+    ] {
+        layer.skip(format!("{name}.weight"), &[outputs, inputs])?;
+        if config.attention_bias {
+            layer.skip(format!("{name}.bias"), &[outputs])?;
         }
     }
-    scope.skip("norm.weight", &[hidden])?;
-    Ok(tensors)
+    for (name, outputs, inputs) in [
+        ("mlp.gate_proj", config.intermediate_size, hidden),
+        ("mlp.up_proj", config.intermediate_size, hidden),
+        ("mlp.down_proj", hidden, config.intermediate_size),
+    ] {
+        layer.skip(format!("{name}.weight"), &[outputs, inputs])?;
+    }
+    for (name, width) in [
+        ("self_attn.q_norm", config.head_dim),
+        ("self_attn.k_norm", config.head_dim),
+        ("input_layernorm", hidden),
+        ("post_attention_layernorm", hidden),
+    ] {
+        layer.skip(format!("{name}.weight"), &[width])?;
+    }
+    scope.skip("norm.weight", &[hidden])
 }

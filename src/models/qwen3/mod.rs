@@ -4,6 +4,7 @@ mod encoder;
 mod tokenizer;
 
 pub use config::Config;
+pub(in crate::models) use config::MAX_TOKENS;
 pub use encoder::TextEncoder;
 pub use tokenizer::{ChatTokenizer, Thinking, TokenIds, TokenizerError};
 
