@@ -75,7 +75,7 @@ fn a_convolution_of_what_is_not_stored() {
         let [w, b] = [&[outputs, channels, 3, 3][..], &[outputs]].map(|shape| random.tensor(shape));
         let [scale, shift] = [0, 1].map(|_| random.tensor(&[channels]));
         let layer = Conv2d::new(w.clone(), b, 1, 1);
-        check_gradients(&[x.clone()], |x| {
+        check_gradients(std::slice::from_ref(&x), |x| {
             let norm = GroupNorm::new(scale.clone(), shift.clone(), 3, 1e-6);
             layer.forward_normal(&x[0], &norm)
         });
