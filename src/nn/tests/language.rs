@@ -1,5 +1,5 @@
 //! What only the judge's models use: causal grouped attention, rotation of halves, exact GELU, clamp, layer scale.
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 
 use super::{
     fused::{same_at_any_thread_count, single},
@@ -108,14 +108,14 @@ fn gelu_in_its_exact_form() {
 }
 
 #[test]
-fn clamping_keeps_the_gradient_on_the_edge() {
+fn clamping_stops_the_gradient_on_the_edge() {
     let x = Tensor::new(&[-0.5f64, 0.0, 0.25, 1.0, 1.5], &candle_core::Device::Cpu).unwrap();
     let x = candle_core::Var::from_tensor(&x).unwrap();
     let y = clamp(x.as_tensor(), 0.0, 1.0).unwrap();
     assert_eq!(y.to_vec1::<f64>().unwrap(), [0.0, 0.0, 0.25, 1.0, 1.0]);
     let grads = y.sum_all().unwrap().backward().unwrap();
     let grad = grads.get(x.as_tensor()).unwrap();
-    assert_eq!(grad.to_vec1::<f64>().unwrap(), [0.0, 1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(grad.to_vec1::<f64>().unwrap(), [0.0, 0.0, 1.0, 0.0, 0.0]);
 }
 
 #[test]
@@ -128,4 +128,41 @@ fn a_frozen_layer_scale_receives_no_gradient() {
         LayerScale::new(x[1].clone()).forward(&x[0])
     });
     assert_eq!(gradients_left(&x, |x| layer.forward(x)), 0);
+}
+
+/// Gradients of `<attention, probe>` in the dtype of the inputs.
+fn attention_gradients(inputs: &[Tensor; 3], mask: &KeyMask) -> Vec<Tensor> {
+    let vars = inputs.clone().map(|x| Var::from_tensor(&x).unwrap());
+    let [q, k, v] = [0, 1, 2].map(|at: usize| vars[at].as_tensor());
+    let y = attention(q, k, v, mask).unwrap();
+    let probe = Random::new(68).tensor(y.dims()).to_dtype(y.dtype()).unwrap();
+    let loss = (y * probe).unwrap().sum_all().unwrap();
+    let grads = loss.backward().unwrap();
+    let of = |var: &Var| grads.get(var.as_tensor()).unwrap().clone();
+    vars.iter().map(of).collect()
+}
+
+#[test]
+fn gradients_in_single_precision_are_those_in_double() {
+    let mut random = Random::new(67);
+    for (queries, tokens, causal) in [(530, 530, true), (1, 530, false), (530, 530, false)] {
+        let inputs = [
+            random.single(&[2, queries, 4, 64]),
+            random.single(&[2, tokens, 2, 64]),
+            random.single(&[2, tokens, 2, 64]),
+        ];
+        let seen = (0..2 * tokens).map(|key| u8::from(key < tokens || key % tokens < 200));
+        let seen = Tensor::from_iter(seen, inputs[0].device()).unwrap();
+        let mask = match causal {
+            true => KeyMask::Causal,
+            false => KeyMask::Keys(seen.reshape((2, tokens)).unwrap()),
+        };
+        let double = attention_gradients(&inputs, &mask);
+        let narrow = inputs.each_ref().map(single);
+        let single = attention_gradients(&narrow, &mask);
+        for (at, (single, double)) in single.iter().zip(&double).enumerate() {
+            let apart = max_difference(single, double);
+            assert!(apart < 1e-4, "input {at} of {queries} queries: {apart}");
+        }
+    }
 }
