@@ -16,7 +16,7 @@ pub enum KeyMask {
     All,
     /// `[B, S]` u8, one where the key takes part. Each row needs at least one.
     Keys(Tensor),
-    /// Query `i` sees keys `0..=i`; as many queries as keys.
+    /// The queries are the last of the keys, and each sees the keys up to itself.
     Causal,
 }
 
@@ -53,8 +53,9 @@ fn composite(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<Tenso
             only(&keys.reshape((batch, 1, 1, keys_len))?, &scores)?
         }
         KeyMask::Causal => {
-            let earlier = Tensor::tril2(scores.dim(D::Minus1)?, DType::U8, scores.device())?;
-            only(&earlier, &scores)?
+            let (queries, keys) = (scores.dim(D::Minus2)?, scores.dim(D::Minus1)?);
+            let earlier = Tensor::tril2(keys, DType::U8, scores.device())?;
+            only(&earlier.narrow(0, keys - queries, queries)?, &scores)?
         }
     };
     let weights = softmax(&scores)?;

@@ -2,12 +2,12 @@
 use candle_core::{Result, Tensor};
 
 use super::{
-    Rotations,
+    Branches, Rotations,
     config::{Config, Generation},
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{KeyMask, Linear, RmsNorm, attention, rope_halves, silu_mul},
+    nn::{Linear, RmsNorm, rope_halves, silu_mul},
 };
 
 /// `x + attention(norm(x))`, then `x + feed_forward(norm(x))`.
@@ -30,31 +30,36 @@ impl Block {
         })
     }
 
-    /// `[B, L, D]` to the same.
-    pub(super) fn forward(&self, x: &Tensor, rotations: &Rotations) -> Result<Tensor> {
+    /// `[1, N, D]` to the same.
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        rotations: &Rotations,
+        branches: &Branches,
+    ) -> Result<Tensor> {
         let normed = self.attention_norm.forward(x)?;
         let queries = self.attention.queries(&normed, rotations)?;
-        let attended = self
-            .attention
-            .forward(&queries, &normed, rotations, &KeyMask::Causal)?;
-        self.feed((x + attended)?)
+        let (keys, values) = self.attention.keys_and_values(&normed, rotations)?;
+        let attended = branches.attend(&queries, &keys, &values)?;
+        self.feed((x + self.attention.output(&attended)?)?)
     }
 
-    /// Only what the last tokens become. `[B, L, D]` to `[B, 1, D]`
+    /// Only what the texts' last tokens become. `[1, N, D]` to `[1, texts, D]`
     pub(super) fn forward_last(
         &self,
         x: &Tensor,
         rotations: &Rotations,
-        last: &LastTokens,
+        branches: &Branches,
     ) -> Result<Tensor> {
+        let last: Vec<u32> = branches.last().iter().map(|at| *at as u32).collect();
+        let last = Tensor::new(last, x.device())?;
         let normed = self.attention_norm.forward(x)?;
         let queries = self
             .attention
-            .queries(&last.pick(&normed)?, &last.rotations)?;
-        let attended = self
-            .attention
-            .forward(&queries, &normed, rotations, &last.mask)?;
-        self.feed((last.pick(x)? + attended)?)
+            .queries(&normed.index_select(&last, 1)?, &rotations.of(&last)?)?;
+        let (keys, values) = self.attention.keys_and_values(&normed, rotations)?;
+        let attended = branches.attend_last(&queries, &keys, &values)?;
+        self.feed((x.index_select(&last, 1)? + self.attention.output(&attended)?)?)
     }
 
     fn feed(&self, x: Tensor) -> Result<Tensor> {
@@ -62,47 +67,6 @@ impl Block {
             .feed_forward
             .forward(&self.feed_forward_norm.forward(&x)?)?;
         x + fed
-    }
-}
-
-/// The last token of each item, as the last layer needs it.
-pub(super) struct LastTokens {
-    /// Index of each among all tokens of the batch, `[B]`.
-    rows: Tensor,
-    rotations: Rotations,
-    /// The keys up to it.
-    mask: KeyMask,
-}
-
-impl LastTokens {
-    /// `x` `[B, L, D]`, one index of each item below `L`.
-    pub(super) fn new(x: &Tensor, rotations: &Rotations, last: &[usize]) -> Result<Self> {
-        let (batch, length, _) = x.dims3()?;
-        if last.len() != batch || last.iter().any(|index| *index >= length) {
-            candle_core::bail!("last tokens {last:?} of {batch} items of {length} tokens")
-        }
-        let rows = last.iter().enumerate();
-        let rows: Vec<u32> = rows
-            .map(|(item, index)| (item * length + index) as u32)
-            .collect();
-        let rows = Tensor::new(rows, x.device())?;
-        let seen = last
-            .iter()
-            .flat_map(|last| (0..length).map(move |key| u8::from(key <= *last)));
-        let seen = Tensor::from_iter(seen, x.device())?.reshape((batch, length))?;
-        Ok(Self {
-            rotations: rotations.of(&rows)?,
-            rows,
-            mask: KeyMask::Keys(seen),
-        })
-    }
-
-    /// `[B, L, D]` to `[B, 1, D]`
-    fn pick(&self, x: &Tensor) -> Result<Tensor> {
-        x.flatten(0, 1)?
-            .contiguous()?
-            .index_select(&self.rows, 0)?
-            .unsqueeze(1)
     }
 }
 
@@ -163,22 +127,19 @@ impl Attention {
         rope_halves(&queries, &rotations.cos, &rotations.sin)
     }
 
-    /// What `queries` make of the tokens `x` `[B, L, hidden]`.
-    fn forward(
-        &self,
-        queries: &Tensor,
-        x: &Tensor,
-        rotations: &Rotations,
-        mask: &KeyMask,
-    ) -> Result<Tensor> {
+    /// Rotated keys and values `[B, L, G, D]` of the tokens `x` `[B, L, hidden]`.
+    fn keys_and_values(&self, x: &Tensor, rotations: &Rotations) -> Result<(Tensor, Tensor)> {
         let keys = self.heads(&self.keys.forward(x)?)?;
         let keys = match &self.norms {
             Some(norms) => norms.keys.forward(&keys)?,
             None => keys,
         };
         let keys = rope_halves(&keys, &rotations.cos, &rotations.sin)?;
-        let values = self.heads(&self.values.forward(x)?)?;
-        let attended = attention(queries, &keys, &values, mask)?;
+        Ok((keys, self.heads(&self.values.forward(x)?)?))
+    }
+
+    /// `[B, L, H, D]` to `[B, L, hidden]`
+    fn output(&self, attended: &Tensor) -> Result<Tensor> {
         self.output.forward(&attended.flatten_from(2)?)
     }
 

@@ -1,29 +1,31 @@
 //! The causal language model of Qwen2 and Qwen3 (transformers `models/qwen2`, `models/qwen3`, `models/qwen3_vl`),
 //! differentiable, read once from left to right: the judges' half that answers, and the text encoder.
 mod block;
+mod branches;
 mod config;
 mod rotations;
 
-use candle_core::{IndexOp, Result, Tensor};
+use candle_core::{Result, Tensor};
 
+pub use branches::Branches;
 pub use config::Config;
 pub use rotations::{Position, Rotations};
 
-use self::block::{Block, LastTokens};
+use self::block::Block;
 use super::{error::LoadResult, weights::Scope};
 use crate::nn::{Linear, RmsNorm};
 
-/// A batch of token embeddings, right-padded to one length `L`.
+/// The token embeddings of some texts, one after the other.
 #[derive(Clone, Debug)]
 pub struct Sequence {
-    /// `[B, L, D]`
+    /// `[1, N, D]`
     pub embeddings: Tensor,
-    /// `L` of each item.
-    pub positions: Vec<Vec<Position>>,
-    /// Added to the hidden states after the first layers, one tensor `[B, L, D]` a layer (Qwen3-VL's deepstack).
+    /// `N` of them.
+    pub positions: Vec<Position>,
+    /// Added to the hidden states after the first layers, one tensor `[1, N, D]` a layer (Qwen3-VL's deepstack).
     pub additions: Vec<Tensor>,
-    /// Index of each item's last token; what follows it is padding.
-    pub last: Vec<usize>,
+    /// Which tokens belong to which text.
+    pub branches: Branches,
 }
 
 /// Embeddings and layers, without the final norm and what follows it. Cheap to clone: the weights are shared.
@@ -60,11 +62,11 @@ impl Layers {
             .index_select(&Tensor::new(ids, self.embeddings.device())?, 0)
     }
 
-    /// Rotations of the positions of each item.
+    /// Rotations of the positions of a row of tokens.
     ///
     /// # Errors
-    /// Items of different length.
-    pub fn rotations(&self, positions: &[Vec<Position>]) -> Result<Rotations> {
+    /// The device refuses.
+    pub fn rotations(&self, positions: &[Position]) -> Result<Rotations> {
         Rotations::new(&self.config, positions, self.embeddings.device())
     }
 
@@ -73,11 +75,14 @@ impl Layers {
     /// # Errors
     /// An id beyond the vocabulary.
     pub fn read_text(&self, ids: &[u32]) -> Result<Tensor> {
-        let positions = (0..ids.len() as u32).map(|at| [at; 3]).collect();
-        let rotations = self.rotations(&[positions])?;
+        let positions: Vec<_> = (0..ids.len() as u32).map(|at| [at; 3]).collect();
+        let rotations = self.rotations(&positions)?;
+        let branches = Branches::one(ids.len());
         let embedded = self.embed(ids)?.unsqueeze(0)?;
         let mut blocks = self.blocks.iter();
-        blocks.try_fold(embedded, |x, block| block.forward(&x, &rotations))
+        blocks.try_fold(embedded, |x, block| {
+            block.forward(&x, &rotations, &branches)
+        })
     }
 }
 
@@ -126,20 +131,20 @@ impl Decoder {
         self.layers.embed(ids)
     }
 
-    /// Rotations of the positions of each item.
+    /// Rotations of the positions of a row of tokens.
     ///
     /// # Errors
-    /// Items of different length.
-    pub fn rotations(&self, positions: &[Vec<Position>]) -> Result<Rotations> {
+    /// The device refuses.
+    pub fn rotations(&self, positions: &[Position]) -> Result<Rotations> {
         self.layers.rotations(positions)
     }
 
-    /// One layer over every token. `[B, L, D]` to the same.
+    /// One layer over every token of one text. `[1, N, D]` to the same.
     ///
     /// # Errors
     /// Shapes that do not fit.
     pub fn layer(&self, index: usize, x: &Tensor, rotations: &Rotations) -> Result<Tensor> {
-        self.layers.blocks[index].forward(x, rotations)
+        self.layers.blocks[index].forward(x, rotations, &Branches::one(x.dim(1)?))
     }
 
     /// The final norm. `[.., D]` to the same.
@@ -150,7 +155,7 @@ impl Decoder {
         self.norm.forward(x)
     }
 
-    /// The state of each item's last token after all layers and the final norm. `[B, D]`
+    /// The state of each text's last token after all layers and the final norm. `[texts, D]`
     ///
     /// # Errors
     /// Shapes that do not fit each other.
@@ -161,15 +166,14 @@ impl Decoder {
             candle_core::bail!("a decoder has at least one layer")
         };
         for (index, block) in earlier.iter().enumerate() {
-            x = block.forward(&x, &rotations)?;
+            x = block.forward(&x, &rotations, &sequence.branches)?;
             if let Some(addition) = sequence.additions.get(index) {
                 x = (x + addition)?;
             }
         }
-        // only the last token's state leaves the last layer: nothing else needs its queries and its feed-forward
-        let last = LastTokens::new(&x, &rotations, &sequence.last)?;
-        let state = final_block.forward_last(&x, &rotations, &last)?;
-        self.normalise(&state.i((.., 0))?)
+        // only the last tokens' states leave the last layer: nothing else needs its queries and its feed-forward
+        let states = final_block.forward_last(&x, &rotations, &sequence.branches)?;
+        self.normalise(&states.squeeze(0)?)
     }
 
     /// Logits of the whole vocabulary. `[B, D]` to `[B, V]`

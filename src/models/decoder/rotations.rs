@@ -1,5 +1,5 @@
 //! Rotary positions of text and image tokens.
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor};
 
 use super::Config;
 
@@ -9,23 +9,15 @@ pub type Position = [u32; 3];
 /// Cosines and sines that turn the halves of each head.
 #[derive(Clone, Debug)]
 pub struct Rotations {
-    /// `[B, L, head_dim / 2]`
+    /// `[1, N, head_dim / 2]`
     pub cos: Tensor,
-    /// `[B, L, head_dim / 2]`
+    /// `[1, N, head_dim / 2]`
     pub sin: Tensor,
 }
 
 impl Rotations {
-    pub(super) fn new(
-        config: &Config,
-        positions: &[Vec<Position>],
-        device: &Device,
-    ) -> Result<Self> {
+    pub(super) fn new(config: &Config, positions: &[Position], device: &Device) -> Result<Self> {
         let pairs = config.head_dim() / 2;
-        let length = positions.first().map_or(0, Vec::len);
-        if positions.iter().any(|item| item.len() != length) {
-            bail!("items of one batch have different lengths; pad them first")
-        }
         let axes = axes(config.sections());
         // single precision up to the angle, as transformers computes it
         let frequencies: Vec<f32> = (0..pairs)
@@ -34,9 +26,9 @@ impl Rotations {
                 1.0 / f64::from(config.theta() as f32).powf(f64::from(exponent)) as f32
             })
             .collect();
-        let mut cos = Vec::with_capacity(positions.len() * length * pairs);
+        let mut cos = Vec::with_capacity(positions.len() * pairs);
         let mut sin = Vec::with_capacity(cos.capacity());
-        for position in positions.iter().flatten() {
+        for position in positions {
             for (pair, frequency) in frequencies.iter().enumerate() {
                 let angle = position[axes(pair)] as f32 * frequency;
                 cos.push(f64::from(angle).cos() as f32);
@@ -44,8 +36,7 @@ impl Rotations {
             }
         }
         let table = |values| {
-            Tensor::from_vec(values, (positions.len(), length, pairs), &Device::Cpu)?
-                .to_device(device)
+            Tensor::from_vec(values, (1, positions.len(), pairs), &Device::Cpu)?.to_device(device)
         };
         Ok(Self {
             cos: table(cos)?,
@@ -53,18 +44,11 @@ impl Rotations {
         })
     }
 
-    /// The rotations of one token of each item. `[B, 1, head_dim / 2]`
-    pub(super) fn of(&self, rows: &Tensor) -> Result<Self> {
-        let pick = |table: &Tensor| {
-            let (batch, _, pairs) = table.dims3()?;
-            table
-                .flatten(0, 1)?
-                .index_select(rows, 0)?
-                .reshape((batch, 1, pairs))
-        };
+    /// The rotations of some tokens. `[1, tokens, head_dim / 2]`
+    pub(super) fn of(&self, tokens: &Tensor) -> Result<Self> {
         Ok(Self {
-            cos: pick(&self.cos)?,
-            sin: pick(&self.sin)?,
+            cos: self.cos.index_select(tokens, 1)?,
+            sin: self.sin.index_select(tokens, 1)?,
         })
     }
 }

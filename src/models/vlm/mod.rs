@@ -120,7 +120,7 @@ impl VisionLanguageModel {
         self.tower.encode(pixels)
     }
 
-    /// Stage 3: text and pictures of a batch in one sequence of embeddings.
+    /// Stage 3: text and pictures of all items in one sequence of embeddings.
     ///
     /// # Errors
     /// Another number of pictures than placeholders.
@@ -128,7 +128,7 @@ impl VisionLanguageModel {
         sequence::sequence(&self.decoder, items, self.image_token)
     }
 
-    /// Stage 4: what the model would say next, as states `[B, D]` of the decoder's head.
+    /// Stage 4: what the model would say next, as states `[items, D]` of the decoder's head.
     ///
     /// # Errors
     /// Shapes that do not fit each other.

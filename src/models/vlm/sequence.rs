@@ -2,7 +2,7 @@
 use candle_core::{Result, Tensor, bail};
 
 use super::{chat::Prompt, tower::ImageTokens};
-use crate::models::decoder::{Decoder, Position, Sequence};
+use crate::models::decoder::{Branches, Decoder, Position, Sequence};
 
 /// A prompt with the pictures that its placeholders stand for, in order.
 #[derive(Clone, Debug)]
@@ -86,67 +86,102 @@ impl Illustrated {
         Ok(positions)
     }
 
-    /// `[1, length, D]`: text by `text`, pictures by `image`, zeros behind the end.
+    /// `[n, D]` of the tokens from `from` on: text by `text`, pictures by `image`; no picture lies across `from`.
     fn laid_out(
         &self,
         image_token: u32,
-        length: usize,
+        from: usize,
         text: impl Fn(&[u32]) -> Result<Tensor>,
         image: impl Fn(&ImageTokens) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let mut parts = Vec::new();
+        let mut at = 0;
         for run in self.runs(image_token)? {
+            let start = at;
+            at += run.len()?;
             match run {
-                Run::Text([]) => {}
-                Run::Text(ids) => parts.push(text(ids)?),
+                _ if at <= from => {}
+                Run::Text(ids) => parts.push(text(&ids[from.saturating_sub(start)..])?),
                 Run::Image(tokens) => parts.push(image(tokens)?),
             }
         }
-        let laid = Tensor::cat(&parts, 0)?;
-        let (used, width) = laid.dims2()?;
-        let laid = match length - used {
-            0 => laid,
-            rest => {
-                let padding = Tensor::zeros((rest, width), laid.dtype(), laid.device())?;
-                Tensor::cat(&[&laid, &padding], 0)?
+        Tensor::cat(&parts, 0)
+    }
+
+    /// Tokens that both start with; at least one of each is its own.
+    fn shared(&self, other: &Self, image_token: u32) -> Result<usize> {
+        let mut shared = 0;
+        for (a, b) in self.runs(image_token)?.iter().zip(other.runs(image_token)?) {
+            let same = match (a, &b) {
+                (Run::Text(a), Run::Text(b)) => {
+                    a.iter().zip(*b).take_while(|(a, b)| a == b).count()
+                }
+                (Run::Image(a), Run::Image(b)) if a.features.id() == b.features.id() => {
+                    a.features.dim(0)?
+                }
+                _ => 0,
+            };
+            shared += same;
+            if same < a.len()? || same < b.len()? {
+                break;
             }
-        };
-        laid.unsqueeze(0)
+        }
+        Ok(shared.min(self.len()? - 1).min(other.len()? - 1))
     }
 }
 
-/// Right-padded to the longest.
+impl Run<'_> {
+    fn len(&self) -> Result<usize> {
+        match self {
+            Self::Text(ids) => Ok(ids.len()),
+            Self::Image(tokens) => tokens.features.dim(0),
+        }
+    }
+}
+
+/// One row of tokens: what all items start with, then the rest of each.
 pub(super) fn sequence(
     decoder: &Decoder,
     items: &[Illustrated],
     image_token: u32,
 ) -> Result<Sequence> {
-    let lengths: Vec<usize> = items.iter().map(Illustrated::len).collect::<Result<_>>()?;
-    let length = lengths.iter().copied().max().unwrap_or(0);
-    let batch = |rows: Vec<Tensor>| Tensor::cat(&rows, 0);
-    let embeddings = items.iter().map(|item| {
-        let features = |image: &ImageTokens| Ok(image.features.clone());
-        item.laid_out(image_token, length, |ids| decoder.embed(ids), features)
-    });
+    let Some((first, others)) = items.split_first() else {
+        bail!("a sequence of no items; ask at least one question")
+    };
+    let mut shared = match others {
+        [] => 0,
+        _ => first.len()?,
+    };
+    for other in others {
+        shared = shared.min(first.shared(other, image_token)?);
+    }
+    let starts = |item: usize| if item == 0 { 0 } else { shared };
+    let lay_out = |text: &dyn Fn(&[u32]) -> Result<Tensor>,
+                   image: &dyn Fn(&ImageTokens) -> Result<Tensor>| {
+        let rows = items.iter().enumerate();
+        let rows = rows.map(|(at, item)| item.laid_out(image_token, starts(at), text, image));
+        Tensor::cat(&rows.collect::<Result<Vec<_>>>()?, 0)?.unsqueeze(0)
+    };
+    let features = |image: &ImageTokens| Ok(image.features.clone());
+    let embeddings = lay_out(&|ids| decoder.embed(ids), &features)?;
     let depths = items.iter().flat_map(|item| &item.images);
     let depth = depths.map(|image| image.additions.len()).max().unwrap_or(0);
     let additions = (0..depth).map(|layer| {
-        let rows = items.iter().map(|item| {
-            let nothing = |ids: &[u32]| decoder.embed(ids)?.zeros_like();
-            let addition = |image: &ImageTokens| Ok(image.additions[layer].clone());
-            item.laid_out(image_token, length, nothing, addition)
-        });
-        batch(rows.collect::<Result<_>>()?)
+        let nothing = |ids: &[u32]| decoder.embed(ids)?.zeros_like();
+        lay_out(&nothing, &|image| Ok(image.additions[layer].clone()))
     });
-    let positions = items.iter().map(|item| {
-        let mut positions = item.positions(image_token)?;
-        positions.resize(length, [0; 3]);
-        Ok(positions)
-    });
+    let additions = additions.collect::<Result<_>>()?;
+    let mut positions = Vec::new();
+    let mut own = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let all = item.positions(image_token)?;
+        own.push(all.len() - shared);
+        positions.extend_from_slice(&all[starts(at)..]);
+    }
     Ok(Sequence {
-        embeddings: batch(embeddings.collect::<Result<_>>()?)?,
-        additions: additions.collect::<Result<_>>()?,
-        positions: positions.collect::<Result<_>>()?,
-        last: lengths.iter().map(|length| length - 1).collect(),
+        embeddings,
+        positions,
+        additions,
+        branches: Branches::new(shared, &own),
     })
 }

@@ -149,7 +149,7 @@ impl Judge {
                 .iter()
                 .map(|question| self.illustrate(pair, question, &mut seen))
                 .collect::<Result<Vec<_>, _>>()?;
-            // 4 sequence     items      -> one right-padded batch
+            // 4 sequence     items      -> one row of tokens, their common start once
             let sequence = self.model.sequence(&items)?;
             // 5 read         sequence   -> state of each last token [B, D]
             let states = self.model.read(&sequence)?;

@@ -250,13 +250,15 @@ impl<T: Real> WithSimd for Panel<'_, T> {
             let seen = match (self.order, self.columns) {
                 (order, 0) => 0..order.seen(self.first + width, tokens),
                 (Order::Any, _) => 0..tokens,
-                (Order::Causal, _) => self.first / KEYS * KEYS..tokens,
+                (Order::Causal { earlier }, _) => {
+                    self.first.saturating_sub(earlier) / KEYS * KEYS..tokens
+                }
             };
             for from in seen.clone().step_by(KEYS) {
                 let to = (from + KEYS).min(seen.end);
                 block.fill(simd, rows, &panels, (from, to));
-                if self.order == Order::Causal {
-                    block.hide(self.columns, self.first, (from, to));
+                if let Order::Causal { earlier } = self.order {
+                    block.hide(self.columns, (self.first, earlier), (from, to));
                 }
                 let operands = [&block.slopes, &block.weights];
                 for ((sums, packed), right) in sums.iter_mut().zip(&rows.packed).zip(operands) {
@@ -342,14 +344,21 @@ impl<T: Real> Block<T> {
 
     /// Weights whose key comes after their query are none.
     #[inline(always)]
-    fn hide(&mut self, columns: usize, first: usize, (from, to): (usize, usize)) {
+    fn hide(
+        &mut self,
+        columns: usize,
+        (first, earlier): (usize, usize),
+        (from, to): (usize, usize),
+    ) {
         let width = self.logs.len();
         let rows = self.weights.chunks_exact_mut(width);
         let rows = rows.zip(self.slopes.chunks_exact_mut(width));
         for (row, (weights, slopes)) in (from..to).zip(rows) {
             let hidden = match columns {
-                0 => 0..row.saturating_sub(first).min(width),
-                _ => (row + 1).saturating_sub(first).min(width)..width,
+                // rows are keys
+                0 => 0..row.saturating_sub(first + earlier).min(width),
+                // rows are queries
+                _ => (row + earlier + 1).saturating_sub(first).min(width)..width,
             };
             weights[hidden.clone()].fill(T::ZERO);
             slopes[hidden].fill(T::ZERO);

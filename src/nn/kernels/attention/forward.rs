@@ -164,9 +164,9 @@ impl<T: Real> Queries<'_, T> {
         for (key, row) in (from..).zip(scores) {
             if !self.attending[key] {
                 row.fill(lowest);
-            } else if self.order == Order::Causal && key > self.first {
-                let earlier = (key - self.first).min(row.len());
-                row[..earlier].fill(lowest);
+            } else if let Order::Causal { earlier } = self.order {
+                let before = key.saturating_sub(earlier + self.first).min(row.len());
+                row[..before].fill(lowest);
             }
         }
     }

@@ -87,7 +87,10 @@ struct Sight {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
     Any,
-    Causal,
+    /// Query `i` is key `i + earlier`.
+    Causal {
+        earlier: usize,
+    },
 }
 
 impl Order {
@@ -95,7 +98,7 @@ impl Order {
     fn seen(self, queries: usize, tokens: usize) -> usize {
         match self {
             Self::Any => tokens,
-            Self::Causal => tokens.min(queries.next_multiple_of(TILE)),
+            Self::Causal { earlier } => tokens.min((earlier + queries).next_multiple_of(TILE)),
         }
     }
 }
@@ -112,12 +115,16 @@ impl Sight {
                 attending: attending(mask, batch, keys)?,
                 order: Order::Any,
             }),
-            KeyMask::Causal if queries == keys => Ok(Self {
+            KeyMask::Causal if queries <= keys => Ok(Self {
                 attending: everything(),
-                order: Order::Causal,
+                order: Order::Causal {
+                    earlier: keys - queries,
+                },
             }),
             KeyMask::Causal => {
-                bail!("causal attention of {queries} queries to {keys} keys; it needs as many")
+                bail!(
+                    "causal attention of {queries} queries to {keys} keys; the queries are among the keys"
+                )
             }
         }
     }
