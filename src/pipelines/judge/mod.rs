@@ -252,3 +252,6 @@ impl Which {
         }
     }
 }
+
+#[cfg(test)]
+mod score_tests;
