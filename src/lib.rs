@@ -1,7 +1,7 @@
 //! npedit edits images by instruction in a few denoising steps.
 //!
 //! Imports flow one way (`tests/architecture.rs` holds the table):
-//! `nn` -> `models` -> `pipelines` -> `engine` -> `http` -> `app`, `cli`.
+//! `nn` -> `models` -> `pipelines` -> `engine`, `training` -> `http` -> `app`, `cli`.
 pub mod app;
 pub mod cli;
 pub mod config;
@@ -11,3 +11,4 @@ pub mod models;
 pub mod nn;
 pub mod pipelines;
 pub mod telemetry;
+pub mod training;

@@ -13,6 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("models", &["nn"]),
     ("pipelines", &["models", "nn"]),
     ("engine", &["pipelines", "models", "nn"]),
+    ("training", &["pipelines", "models", "nn"]),
     ("http", &["engine"]),
     (
         "cli",

@@ -1,0 +1,4 @@
+//! What the generator and the fake score are trained on.
+pub mod dmd;
+pub mod flow;
+pub mod judge;
