@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine", &["pipelines", "models", "nn"]),
     ("training", &["pipelines", "models", "nn"]),
     ("http", &["engine"]),
+    ("app", &["http", "engine", "pipelines", "models", "nn"]),
     (
         "cli",
         &["app", "http", "engine", "pipelines", "models", "nn"],

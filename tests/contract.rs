@@ -108,7 +108,13 @@ fn json_and_multipart_take_the_same_fields_and_no_others() {
     };
     let (json, multipart) = (schema("EditBody"), schema("EditMultipart"));
     assert_eq!(names(&json), names(&multipart));
-    for closed in [&json, &multipart, &schema("Receipt")] {
+    let (item, parts) = (schema("ScoreItem"), schema("ScoreMultipart"));
+    assert_eq!(names(&item), names(&parts));
+    let closed = ["Receipt", "Question", "ScoreBatch"].map(schema);
+    for closed in [&json, &multipart, &item, &parts]
+        .into_iter()
+        .chain(&closed)
+    {
         assert_eq!(closed["additionalProperties"], false);
     }
 }

@@ -8,7 +8,9 @@ use crate::{
         random::RandomBundleError,
         source::{RefError, SourceError},
     },
-    pipelines::{error::EditError, image::ImageError, noise_file::NoiseFileError},
+    pipelines::{
+        error::EditError, image::ImageError, judge::JudgeError, noise_file::NoiseFileError,
+    },
 };
 
 const FAILED: u8 = 1;
@@ -32,6 +34,12 @@ pub(super) enum CliError {
     App(#[from] AppError),
     #[error(transparent)]
     Edit(#[from] EditError),
+    #[error(
+        "there is no judge: no --judge, no judge.reference, none in the bundle, or judge.enabled = false; name one with --judge"
+    )]
+    NoJudge,
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
     #[error(transparent)]
     Noise(#[from] NoiseFileError),
     #[error("cannot write {}: {source}; check the free space and the permissions", path.display())]
@@ -50,7 +58,7 @@ pub(super) enum CliError {
     Stdout(#[source] io::Error),
 }
 
-/// Input that no edit can use.
+/// Input that no edit and no score can use.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     #[error("the instruction is empty; say what to change")]
@@ -77,6 +85,10 @@ pub(super) enum Unusable {
         #[source]
         source: ImageError,
     },
+    #[error("stdin holds one image, not two; name a file for the other")]
+    TwoFromStdin,
+    #[error("the object is empty; name it, or leave --object out")]
+    NoObject,
     #[error(transparent)]
     Option(ImageError),
     #[error("{} would be overwritten, but it is an input or another output; choose another name", path.display())]
@@ -97,9 +109,10 @@ impl CliError {
             Self::Config(_) | Self::Reference(_) | Self::NothingToPull(_) | Self::Unusable(_) => {
                 BAD_INPUT
             }
-            Self::Source(_) => NO_MODEL,
+            Self::Source(_) | Self::NoJudge => NO_MODEL,
             Self::App(error) => app_exit_code(error),
             Self::Edit(error) => edit_exit_code(error),
+            Self::Judge(error) => judge_exit_code(error),
             Self::RandomBundle(RandomBundleError::NotEmpty { .. }) => BAD_INPUT,
             Self::RandomBundle(_) | Self::Noise(NoiseFileError::Write { .. }) => FAILED,
             Self::Noise(_) => BAD_INPUT,
@@ -110,10 +123,15 @@ impl CliError {
 
 fn app_exit_code(error: &AppError) -> u8 {
     match error {
-        AppError::Reference { .. } => BAD_INPUT,
+        AppError::Reference { .. }
+        | AppError::JudgeFile { .. }
+        | AppError::Questions { .. }
+        | AppError::Calibration { .. } => BAD_INPUT,
         AppError::Source(_)
         | AppError::NoCuda { .. }
         | AppError::Bundle { .. }
+        | AppError::Judge { .. }
+        | AppError::BundleJudge { .. }
         | AppError::Start { .. } => NO_MODEL,
         AppError::Bind { .. } | AppError::Thread { .. } => FAILED,
     }
@@ -123,5 +141,14 @@ fn edit_exit_code(error: &EditError) -> u8 {
     match error {
         EditError::Image(_) | EditError::Sigmas(_) | EditError::NoiseShape { .. } => BAD_INPUT,
         EditError::Cancelled { .. } | EditError::Text(_) | EditError::Model { .. } => FAILED,
+    }
+}
+
+fn judge_exit_code(error: &JudgeError) -> u8 {
+    match error {
+        JudgeError::Prompt { .. } | JudgeError::TooLong { .. } | JudgeError::TooSmall { .. } => {
+            BAD_INPUT
+        }
+        JudgeError::NotFinite | JudgeError::Model(_) => FAILED,
     }
 }

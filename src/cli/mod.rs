@@ -4,9 +4,11 @@ mod bundle;
 mod config;
 mod edit;
 mod error;
+mod input;
 mod openapi;
 mod progress;
 mod pull;
+mod score;
 mod serve;
 
 use std::process::ExitCode;
@@ -25,7 +27,7 @@ Exit codes:
 Settings: defaults < --config FILE < environment NPEDIT__SECTION__KEY < flags.
 `npedit config show` prints them all.";
 
-/// Edits images by instruction in a few denoising steps.
+/// Edits images by instruction in a few denoising steps, and judges edits.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
@@ -37,6 +39,8 @@ struct Cli {
 enum Command {
     /// Edit an image
     Edit(edit::EditArgs),
+    /// Judge an edit: was the instruction carried out, is the rest as it was?
+    Score(score::ScoreArgs),
     /// Serve the HTTP API
     Serve(serve::ServeArgs),
     /// Download a model into the cache, or go on with a download that was cut
@@ -63,6 +67,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Edit(args) => edit::run(&args),
+        Command::Score(args) => score::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Pull(args) => pull::run(&args),
         Command::Config(command) => config::run(&command),

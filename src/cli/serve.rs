@@ -34,6 +34,9 @@ pub(super) struct ServeArgs {
     /// Directory for what the service keeps (this version keeps nothing)
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Judge: a directory in Hugging Face layout, or hf:owner/name[@revision]; else the bundle's own
+    #[arg(long, value_name = "REF")]
+    judge: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -54,6 +57,11 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
             "server.port",
             args.port.map(|port| Setting::Integer(port.into())),
             "--port",
+        )
+        .flag(
+            "judge.reference",
+            args.judge.clone().map(Setting::Text),
+            "--judge",
         )
         .flag(
             "storage.data_dir",

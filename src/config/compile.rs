@@ -4,7 +4,7 @@ use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use super::{
     issue::Issue,
     layers::{Layers, Setting},
-    values::{Config, Edit, Engine, Images, Log, Model, Server, Storage},
+    values::{Config, Edit, Engine, Images, Judge, Log, Model, Server, Storage},
 };
 
 /// Longest time that a setting may ask for: one day.
@@ -44,6 +44,19 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
             output_format: read.choice("edit.output_format"),
             output_quality: read.integer("edit.output_quality", 1..=100),
             preprocess: read.choice("edit.preprocess"),
+        },
+        judge: Judge {
+            reference: read.optional_text("judge.reference"),
+            enabled: read.boolean("judge.enabled"),
+            dtype: read.choice("judge.dtype"),
+            questions_file: read.optional_text("judge.questions_file").map(Into::into),
+            calibration_file: read.optional_text("judge.calibration_file").map(Into::into),
+            answer_spelling: read.choice("judge.answer_spelling"),
+            overall: read.choice("judge.overall"),
+            max_questions: read.integer("judge.max_questions", 0..=64),
+            question_max_bytes: read.integer("judge.question_max_bytes", 1..=1 << 20),
+            max_items: read.integer("judge.max_items", 1..=64),
+            max_best_of: read.integer("judge.max_best_of", 2..=64),
         },
         engine: Engine {
             queue_depth: read.integer("engine.queue_depth", 1..=100_000),

@@ -14,8 +14,8 @@ use std::collections::HashMap;
 pub use issue::{ConfigError, Issue};
 pub use layers::{Given, Layer, Layers, Setting};
 pub use values::{
-    Config, DeviceChoice, DtypeChoice, Edit, Engine, FormatChoice, Images, Log, LogFormat, Model,
-    PreprocessChoice, Server, Storage,
+    Config, DeviceChoice, DtypeChoice, Edit, Engine, FormatChoice, Images, Judge, Log, LogFormat,
+    Model, OverallChoice, PreprocessChoice, Server, SpellingChoice, Storage,
 };
 
 /// Settings with the layers that they came from.

@@ -7,6 +7,7 @@ pub struct Config {
     pub server: Server,
     pub model: Model,
     pub edit: Edit,
+    pub judge: Judge,
     pub engine: Engine,
     pub images: Images,
     pub storage: Storage,
@@ -55,8 +56,29 @@ pub struct Edit {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+pub struct Judge {
+    /// Directory or `hf:` reference of a judge; `None` is the bundle's own, if it has one.
+    pub reference: Option<String>,
+    /// Whether a judge is loaded at all.
+    pub enabled: bool,
+    pub dtype: DtypeChoice,
+    /// `None` is the built-in table.
+    pub questions_file: Option<PathBuf>,
+    pub calibration_file: Option<PathBuf>,
+    pub answer_spelling: SpellingChoice,
+    pub overall: OverallChoice,
+    /// Questions of a caller's own for one pair of images.
+    pub max_questions: usize,
+    pub question_max_bytes: usize,
+    /// Pairs of images in one request.
+    pub max_items: usize,
+    /// Candidates of one edit, 2..=64.
+    pub max_best_of: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct Engine {
-    /// Edits that may wait.
+    /// Requests that may wait.
     pub queue_depth: usize,
     /// 0 is one per core.
     pub threads: usize,
@@ -146,6 +168,30 @@ pub enum PreprocessChoice {
 impl Choice for PreprocessChoice {
     const ALL: &'static [(&'static str, Self)] =
         &[("area", Self::Area), ("reference", Self::Reference)];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpellingChoice {
+    /// Yes and No alone.
+    Exact,
+    /// Every spelling that is one token.
+    Pooled,
+}
+
+impl Choice for SpellingChoice {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("exact", Self::Exact), ("pooled", Self::Pooled)];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverallChoice {
+    Product,
+    Mean,
+}
+
+impl Choice for OverallChoice {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("product", Self::Product), ("mean", Self::Mean)];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::EngineError;
 
-/// Share of the newest edit in the running mean.
+/// Share of the newest request in the running mean.
 const NEWEST_SHARE: f64 = 0.3;
 /// OpenAI's clients give up on longer waits.
 const RETRY_AFTER_SECS: std::ops::RangeInclusive<u64> = 1..=120;
@@ -16,10 +16,10 @@ const RETRY_AFTER_SECS: std::ops::RangeInclusive<u64> = 1..=120;
 #[derive(Clone, Debug)]
 pub(super) struct Admission {
     places: Arc<Semaphore>,
-    /// Waiting edits and the running one.
+    /// Waiting requests and the running one.
     capacity: usize,
     edit_timeout: Duration,
-    /// Running mean of an edit's time on the device, in seconds; none before the first.
+    /// Running mean of a request's time on the device, in seconds; none before the first.
     mean_secs: Arc<Mutex<Option<f64>>>,
 }
 
@@ -31,7 +31,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// When the edit must be answered.
+    /// When the request must be answered.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -61,7 +61,7 @@ impl Admission {
         }
     }
 
-    /// Takes note of how long an edit held the device.
+    /// Takes note of how long a request held the device.
     pub fn record(&self, took: Duration) {
         let mut mean = self
             .mean_secs

@@ -1,18 +1,18 @@
-//! Why the engine gave no images.
+//! Why the engine gave no images and no scores.
 use std::{any::Any, time::Duration};
 
-use super::{EditError, ImageError, Readiness};
+use super::{EditError, ImageError, JudgeError, Readiness};
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error(
-        "{limit} edits wait already, which is the limit; send the request again in {retry_after_secs} s"
+        "{limit} requests wait already, which is the limit; send the request again in {retry_after_secs} s"
     )]
     Overloaded { limit: usize, retry_after_secs: u64 },
     #[error("{}", state.advice())]
     NotReady { state: Readiness },
     #[error(
-        "the edit was not done within {} s, waiting included; ask for fewer images or steps, or send it again later",
+        "the request was not done within {} s, waiting included; ask for fewer images, steps or items, or send it again later",
         limit.as_secs()
     )]
     DeadlineExceeded { limit: Duration },
@@ -21,6 +21,19 @@ pub enum EngineError {
     Image(#[from] ImageError),
     #[error(transparent)]
     Edit(#[from] EditError),
+    #[error(
+        "no judge is loaded; the server's operator names one with --judge, or in judge.reference"
+    )]
+    NoJudge,
+    /// Of the pair of images with this index.
+    #[error("{source}")]
+    Judge {
+        item: usize,
+        #[source]
+        source: JudgeError,
+    },
+    #[error("the client left before its request was done; send it again")]
+    ClientLeft,
     #[error("panicked: {message}")]
     Panicked { message: String },
     #[error("the engine has stopped; start the server again")]

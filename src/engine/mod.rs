@@ -1,9 +1,10 @@
-//! Serves edits on one device: admission, the device thread, readiness, bounded work beside it.
+//! Serves edits and scores on one device: admission, the device thread, readiness, bounded work beside it.
 mod admission;
-mod editor;
 mod error;
+mod models;
 mod readiness;
 mod request;
+mod work;
 mod worker;
 mod workers;
 
@@ -15,28 +16,33 @@ use std::{
 
 use tokio::sync::{oneshot, watch};
 
+pub use crate::models::vlm::PromptError;
 pub use crate::pipelines::{
     error::{EditError, Stage},
     identity::{BundleIdentity, DeviceClass, RoleDtypes},
     image::{ImageError, ImageLimits, ImageWarning, OutputFormat, OutputSize, SourceImage},
+    judge::{JudgeError, JudgeIdentity, Score, ScoreInput, ScoreWarning, Verdict},
     noise::{Grid, NoiseDraw},
     progress::{Observer, Progress, StageTimings},
+    questions::{Answer, EditDescription, EditType, Question, QuestionKind, Shows},
     request::{EditInput, EditOutput, EditWarning, EditedImage, NoiseSource, PreprocessRule},
     sampler::Sampler,
     sigmas::{STEPS, Sigmas, SigmasError},
 };
 pub use admission::Permit;
-pub use editor::{Editor, Profile};
 pub use error::EngineError;
+pub use models::{JudgeProfile, Models, Profile, Resident};
 pub use readiness::Readiness;
-pub use request::{EditRequest, Edited, EncodedImage};
+pub use request::{Candidate, EditRequest, Edited, EncodedImage, Judging, Scored};
 
 use crate::{
     config::{self, Config},
     pipelines::image,
 };
 use admission::Admission;
-use worker::EditCommand;
+use request::Answering;
+use work::EditWork;
+use worker::{Command, Done, Job};
 use workers::Workers;
 
 /// Stack of the device thread: candle drops and walks its graphs by recursion.
@@ -45,7 +51,7 @@ const DEVICE_STACK_BYTES: usize = 64 << 20;
 /// What bounds the engine.
 #[derive(Clone, Debug)]
 pub struct EngineLimits {
-    /// Edits that may wait for the device.
+    /// Requests that may wait for the device.
     pub queue_depth: usize,
     /// Images decoded or encoded at the same time, at least 1.
     pub decode_workers: usize,
@@ -83,23 +89,23 @@ impl From<&Config> for EngineLimits {
 #[derive(Clone, Debug)]
 pub struct Engine {
     admission: Admission,
-    commands: mpsc::Sender<EditCommand>,
+    commands: mpsc::Sender<Command>,
     readiness: watch::Receiver<Readiness>,
     workers: Workers,
     limits: Arc<EngineLimits>,
 }
 
 impl Engine {
-    /// Starts the device thread, which loads the editor and warms it with one edit.
+    /// Starts the device thread, which loads the models and warms them up.
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub fn start<E, L>(
+    pub fn start<M, L>(
         limits: EngineLimits,
-        load: impl FnOnce() -> Result<E, L> + Send + 'static,
+        load: impl FnOnce() -> Result<M, L> + Send + 'static,
     ) -> std::io::Result<Self>
     where
-        E: Editor,
+        M: Models,
         L: std::error::Error + Send + Sync + 'static,
     {
         let (commands, received) = mpsc::channel();
@@ -147,7 +153,7 @@ impl Engine {
         self.readiness.borrow().clone()
     }
 
-    /// Waits until the editor is ready, or has failed to load.
+    /// Waits until the models are ready, or have failed to load.
     pub async fn started(&self) -> Readiness {
         let mut readiness = self.readiness.clone();
         let settled =
@@ -184,14 +190,55 @@ impl Engine {
         Ok(self.before(permit.deadline(), decoding).await??)
     }
 
-    /// Runs one edit and encodes its images. Dropping the future cancels it: before it costs anything while it waits,
-    /// between two steps while it runs.
+    /// Runs one edit, judges its images where that is asked for, and encodes them. Dropping the future cancels it: before it
+    /// costs anything while it waits, between two steps or two images while it runs.
     ///
     /// # Errors
     /// Every variant but `Overloaded`.
     pub async fn edit(&self, permit: Permit, request: EditRequest) -> Result<Edited, EngineError> {
-        self.before(permit.deadline(), self.run(permit, request))
-            .await
+        let profile = self.profile()?;
+        let judge = request.judging.edit().cloned();
+        if judge.is_some() {
+            profile.judge()?;
+        }
+        let answering = Answering {
+            seeds: request.seeds.clone(),
+            output: request.output,
+            judging: request.judging.clone(),
+        };
+        let deadline = permit.deadline();
+        let work = EditWork {
+            input: request.into(),
+            judge,
+        };
+        self.before(deadline, async {
+            let done = self
+                .done(permit, work, |job| Command::Edit(Box::new(job)))
+                .await?;
+            Ok(self.blocking(move || answering.encode(done)).await??)
+        })
+        .await
+    }
+
+    /// Scores pairs of images, in order. Dropping the future cancels it: before it costs anything while it waits, between two
+    /// pairs while it runs.
+    ///
+    /// # Errors
+    /// [`EngineError::NoJudge`], [`EngineError::Judge`] with the first pair that cannot be scored, or the engine's own.
+    pub async fn score(
+        &self,
+        permit: Permit,
+        pairs: Vec<ScoreInput>,
+    ) -> Result<Scored, EngineError> {
+        self.profile()?.judge()?;
+        let deadline = permit.deadline();
+        let scoring = self.done(permit, pairs, Command::Score);
+        let done = self.before(deadline, scoring).await?;
+        Ok(Scored {
+            scores: done.output,
+            queued: done.queued,
+            judging: done.took,
+        })
     }
 
     async fn before<T>(
@@ -204,23 +251,23 @@ impl Engine {
         done.map_err(|_| EngineError::DeadlineExceeded { limit })?
     }
 
-    async fn run(&self, permit: Permit, request: EditRequest) -> Result<Edited, EngineError> {
-        self.profile()?;
+    /// Sends work to the device thread and waits for it.
+    async fn done<I, O>(
+        &self,
+        permit: Permit,
+        input: I,
+        command: fn(Job<I, O>) -> Command,
+    ) -> Result<Done<O>, EngineError> {
         let (reply, answer) = oneshot::channel();
-        let seeds = request.seeds.clone();
-        let output = request.output;
-        let command = EditCommand {
-            input: request.into(),
+        let job = Job {
+            input,
             reply,
             permit,
             queued: Instant::now(),
         };
         self.commands
-            .send(command)
+            .send(command(job))
             .map_err(|_| EngineError::Stopped)?;
-        let done = answer.await.map_err(|_| EngineError::Stopped)??;
-        Ok(self
-            .blocking(move || request::encode(done, &seeds, &output))
-            .await??)
+        answer.await.map_err(|_| EngineError::Stopped)?
     }
 }

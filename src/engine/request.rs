@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use crate::pipelines::image;
 
 use super::{
-    EditInput, EditWarning, ImageError, NoiseSource, OutputFormat, OutputSize, PreprocessRule,
-    Sigmas, SourceImage, StageTimings, worker::Done,
+    EditDescription, EditInput, EditWarning, ImageError, NoiseSource, OutputFormat, OutputSize,
+    PreprocessRule, Score, Sigmas, SourceImage, StageTimings, work::JudgedEdit, worker::Done,
 };
 
 /// One validated edit.
@@ -20,19 +20,63 @@ pub struct EditRequest {
     pub size: OutputSize,
     pub preprocess: PreprocessRule,
     pub output: OutputFormat,
+    pub judging: Judging,
+}
+
+/// Which images of an edit are answered, and whether they are judged before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judging {
+    /// All of them, unjudged.
+    Unjudged,
+    /// All of them, each with its score.
+    Each(EditDescription),
+    /// The one with the highest `overall`; of equals the first.
+    Best(EditDescription),
+}
+
+/// A seed, and what the judge makes of its image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    pub seed: u64,
+    pub score: Score,
 }
 
 /// What one edit gave.
 #[derive(Clone, Debug)]
 pub struct Edited {
     pub images: Vec<EncodedImage>,
+    /// Every image that was judged, in the order of the seeds.
+    pub candidates: Vec<Candidate>,
     pub sigmas: Sigmas,
     pub warnings: Vec<EditWarning>,
     /// Wait for the device.
     pub queued: Duration,
     pub stages: StageTimings,
+    /// Time to judge the images.
+    pub judging: Duration,
     /// Time to encode the images.
     pub encoding: Duration,
+}
+
+/// What one request for scores gave.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    /// One per pair of images, in order.
+    pub scores: Vec<Score>,
+    /// Wait for the device.
+    pub queued: Duration,
+    /// Time on the device.
+    pub judging: Duration,
+}
+
+impl Judging {
+    /// What the edit was meant to do, where it is judged.
+    pub fn edit(&self) -> Option<&EditDescription> {
+        match self {
+            Self::Unjudged => None,
+            Self::Each(edit) | Self::Best(edit) => Some(edit),
+        }
+    }
 }
 
 /// One image as it is sent.
@@ -57,30 +101,91 @@ impl From<EditRequest> for EditInput {
     }
 }
 
-/// Encodes the images that the device thread gave, one per seed.
-pub(super) fn encode(
-    done: Done,
-    seeds: &[u64],
-    format: &OutputFormat,
-) -> Result<Edited, ImageError> {
-    let start = Instant::now();
-    let pictures = done.output.images.iter().zip(seeds);
-    let images = pictures
-        .map(|(picture, &seed)| {
-            Ok(EncodedImage {
-                bytes: image::encode(&picture.rgb, format)?,
-                seed,
-                width: picture.rgb.width(),
-                height: picture.rgb.height(),
+/// How the images of an edit are answered.
+pub(super) struct Answering {
+    pub seeds: Vec<u64>,
+    pub output: OutputFormat,
+    pub judging: Judging,
+}
+
+impl Answering {
+    /// Encodes the images that are answered.
+    pub fn encode(&self, done: Done<JudgedEdit>) -> Result<Edited, ImageError> {
+        let start = Instant::now();
+        let JudgedEdit {
+            output,
+            scores,
+            judging,
+        } = done.output;
+        let seeds = self.seeds.iter().copied();
+        let scored = seeds.clone().zip(scores);
+        let candidates: Vec<_> = scored
+            .map(|(seed, score)| Candidate { seed, score })
+            .collect();
+        let only = match &self.judging {
+            Judging::Best(_) => best(&candidates),
+            Judging::Unjudged | Judging::Each(_) => None,
+        };
+        let images = output
+            .images
+            .iter()
+            .zip(seeds)
+            .filter(|(_, seed)| only.is_none_or(|only| only == *seed))
+            .map(|(picture, seed)| {
+                Ok(EncodedImage {
+                    bytes: image::encode(&picture.rgb, &self.output)?,
+                    seed,
+                    width: picture.rgb.width(),
+                    height: picture.rgb.height(),
+                })
             })
+            .collect::<Result<_, ImageError>>()?;
+        Ok(Edited {
+            images,
+            candidates,
+            sigmas: output.sigmas,
+            warnings: output.warnings,
+            queued: done.queued,
+            stages: output.timings,
+            judging,
+            encoding: start.elapsed(),
         })
-        .collect::<Result<_, ImageError>>()?;
-    Ok(Edited {
-        images,
-        sigmas: done.output.sigmas,
-        warnings: done.output.warnings,
-        queued: done.queued,
-        stages: done.output.timings,
-        encoding: start.elapsed(),
-    })
+    }
+}
+
+/// Seed of the first candidate with the highest `overall`.
+fn best(candidates: &[Candidate]) -> Option<u64> {
+    let overall = |candidate: &Candidate| candidate.score.overall;
+    let better = |best, next| {
+        if overall(next) > overall(best) {
+            next
+        } else {
+            best
+        }
+    };
+    let best = candidates.iter().reduce(better)?;
+    Some(best.seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equals_the_first_is_the_best() {
+        let candidate = |seed, overall| Candidate {
+            seed,
+            score: Score {
+                verdicts: Vec::new(),
+                edit_success: overall,
+                preservation: 1.0,
+                overall,
+                warnings: Vec::new(),
+            },
+        };
+        let candidates = [(4, 0.1), (5, 0.7), (6, 0.7), (7, 0.2)];
+        let candidates = candidates.map(|(seed, overall)| candidate(seed, overall));
+        assert_eq!(best(&candidates), Some(5));
+        assert_eq!(best(&[]), None);
+    }
 }

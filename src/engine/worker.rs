@@ -1,154 +1,135 @@
 //! The one thread that owns the models.
 use std::{
-    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
-use ::image::RgbImage;
 use tokio::sync::{oneshot, watch};
 
-use crate::pipelines::image;
-
 use super::{
-    EditError, EditInput, EditOutput, Editor, EngineError, ImageError, ImageLimits, NoiseSource,
-    OutputFormat, OutputSize, Permit, PreprocessRule, Profile, Readiness, admission::Admission,
+    EditError, EngineError, Models, Permit, Readiness, Score, ScoreInput,
+    admission::Admission,
+    work::{self, EditWork, JudgedEdit, Left},
 };
 
-/// One admitted edit. The permit goes with it, so the place is free when the edit is done or dropped.
+/// One admitted request. The permit goes with it, so the place is free when the work is done or dropped.
 #[derive(Debug)]
-pub(super) struct EditCommand {
-    pub input: EditInput,
-    pub reply: oneshot::Sender<Result<Done, EngineError>>,
+pub(super) struct Job<I, O> {
+    pub input: I,
+    pub reply: oneshot::Sender<Result<Done<O>, EngineError>>,
     pub permit: Permit,
     pub queued: Instant,
 }
 
-/// An edit that the device has finished.
+/// What the device thread is asked for.
 #[derive(Debug)]
-pub(super) struct Done {
-    pub output: EditOutput,
-    /// Wait for the device.
-    pub queued: Duration,
+pub(super) enum Command {
+    Edit(Box<Job<EditWork, JudgedEdit>>),
+    Score(Job<Vec<ScoreInput>, Vec<Score>>),
 }
 
-/// Everything the device thread needs but the editor itself, which it makes.
+/// Work that the device has finished.
+#[derive(Debug)]
+pub(super) struct Done<O> {
+    pub output: O,
+    /// Wait for the device.
+    pub queued: Duration,
+    /// Time on the device.
+    pub took: Duration,
+}
+
+/// Everything the device thread needs but the models themselves, which it makes.
 pub(super) struct DeviceThread {
-    pub commands: mpsc::Receiver<EditCommand>,
+    pub commands: mpsc::Receiver<Command>,
     pub readiness: watch::Sender<Readiness>,
     pub admission: Admission,
 }
 
 impl DeviceThread {
     /// Loads, warms up, then serves until every handle of the engine is gone.
-    pub fn run<E, L>(self, load: impl FnOnce() -> Result<E, L>)
+    pub fn run<M, L>(self, load: impl FnOnce() -> Result<M, L>)
     where
-        E: Editor,
+        M: Models,
         L: std::error::Error + Send + Sync + 'static,
     {
-        let mut editor = match self.start(load) {
-            Ok(editor) => editor,
+        let mut models = match self.start(load) {
+            Ok(models) => models,
             Err(cause) => {
                 self.readiness.send_replace(Readiness::Failed { cause });
                 return;
             }
         };
-        let profile = Arc::new(editor.profile());
+        let profile = Arc::new(models.profile());
         self.readiness.send_replace(Readiness::Ready(profile));
         while let Ok(command) = self.commands.recv() {
-            self.serve(&mut editor, command);
+            match command {
+                Command::Edit(job) => self.serve(*job, |work, left| work.run(&mut models, left)),
+                Command::Score(job) => self.serve(job, |pairs, left| {
+                    work::scores(&mut models, pairs.iter(), left)
+                }),
+            }
         }
     }
 
-    fn start<E, L>(
+    fn start<M, L>(
         &self,
-        load: impl FnOnce() -> Result<E, L>,
-    ) -> Result<E, Arc<dyn std::error::Error + Send + Sync>>
+        load: impl FnOnce() -> Result<M, L>,
+    ) -> Result<M, Arc<dyn std::error::Error + Send + Sync>>
     where
-        E: Editor,
+        M: Models,
         L: std::error::Error + Send + Sync + 'static,
     {
         let loaded = catch_unwind(AssertUnwindSafe(load));
         let loaded = loaded.map_err(|payload| EngineError::panicked(&*payload));
-        let mut editor = match loaded {
-            Ok(Ok(editor)) => editor,
+        let mut models = match loaded {
+            Ok(Ok(models)) => models,
             Ok(Err(cause)) => return Err(Arc::new(cause)),
             Err(panicked) => return Err(Arc::new(panicked)),
         };
         self.readiness.send_replace(Readiness::Warming);
-        let warmed = warm_up_input(&editor.profile())
-            .map_err(EngineError::from)
-            .and_then(|input| self.timed_edit(&mut editor, &input, &|| false));
-        warmed.map(|_| editor).map_err(|error| Arc::new(error) as _)
+        let warmed = work::warm_up(&models.profile())
+            .and_then(|work| self.timed(|| work.run(&mut models, &|| false)));
+        warmed.map(|_| models).map_err(|error| Arc::new(error) as _)
     }
 
-    fn serve(&self, editor: &mut impl Editor, command: EditCommand) {
-        let EditCommand {
+    fn serve<I, O>(&self, job: Job<I, O>, work: impl FnOnce(&I, &Left) -> Result<O, EngineError>) {
+        let Job {
             input,
             reply,
             permit,
             queued,
-        } = command;
+        } = job;
         if reply.is_closed() {
-            tracing::debug!("skipped an edit whose client left");
+            tracing::debug!("skipped a request whose client left");
             return;
         }
         let waited = queued.elapsed();
-        let result = self.timed_edit(editor, &input, &|| reply.is_closed());
+        let result = self.timed(|| work(&input, &|| reply.is_closed()));
         drop(permit);
-        if let Err(EngineError::Edit(EditError::Cancelled { steps })) = &result {
-            tracing::debug!(steps, "cancelled an edit whose client left");
+        if let Err(EngineError::Edit(EditError::Cancelled { .. }) | EngineError::ClientLeft) =
+            &result
+        {
+            tracing::debug!("cancelled a request whose client left");
         }
         // A client that left in the meantime is no failure.
-        let _ = reply.send(result.map(|output| Done {
+        let _ = reply.send(result.map(|(output, took)| Done {
             output,
             queued: waited,
+            took,
         }));
     }
 
-    /// A panic becomes an error: the editor holds no state that an edit changes, so the thread lives on.
-    fn timed_edit(
+    /// A panic becomes an error: the models hold no state that a request changes, so the thread lives on.
+    fn timed<O>(
         &self,
-        editor: &mut impl Editor,
-        input: &EditInput,
-        left: &dyn Fn() -> bool,
-    ) -> Result<EditOutput, EngineError> {
+        work: impl FnOnce() -> Result<O, EngineError>,
+    ) -> Result<(O, Duration), EngineError> {
         let start = Instant::now();
-        let mut observer = |_| {
-            if left() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        let result = catch_unwind(AssertUnwindSafe(|| editor.edit(input, &mut observer)));
-        match result {
-            Ok(Ok(output)) => {
-                self.admission.record(start.elapsed());
-                Ok(output)
-            }
-            Ok(Err(error)) => Err(error.into()),
-            Err(payload) => Err(EngineError::panicked(&*payload)),
-        }
+        let result = catch_unwind(AssertUnwindSafe(work));
+        let output = result.map_err(|payload| EngineError::panicked(&*payload))??;
+        let took = start.elapsed();
+        self.admission.record(took);
+        Ok((output, took))
     }
-}
-
-/// A plain square of the bundle's own area, so that the first client's edit meets warm kernels.
-fn warm_up_input(profile: &Profile) -> Result<EditInput, ImageError> {
-    let side = profile.target_area_px.isqrt().clamp(1, u64::from(u16::MAX)) as u32;
-    let limits = ImageLimits {
-        max_pixels: u64::MAX,
-        max_side_px: u32::MAX,
-        max_bytes: usize::MAX,
-    };
-    let bytes = image::encode(&RgbImage::new(side, side), &OutputFormat::Png)?;
-    Ok(EditInput {
-        image: image::decode(&bytes, &limits)?,
-        instruction: "warm up".to_owned(),
-        noise: NoiseSource::Seeds(vec![0]),
-        steps: profile.default_steps,
-        size: OutputSize::Auto,
-        preprocess: PreprocessRule::Area,
-    })
 }

@@ -1,7 +1,13 @@
 //! Reads the fields of an object strictly and reports everything that is wrong at once.
 use std::{borrow::Cow, ops::RangeInclusive};
 
-use super::{json::Json, problem::FieldError};
+use axum::body::Bytes;
+
+use super::{
+    image_field::image_bytes,
+    json::Json,
+    problem::{Code, FieldError, Problem},
+};
 
 /// Characters of a client's value that a message repeats.
 const MAX_QUOTED: usize = 40;
@@ -17,26 +23,65 @@ pub enum Need {
 #[derive(Debug)]
 pub struct Fields<'a> {
     /// JSON pointer of the object; empty for the body.
-    prefix: &'static str,
+    prefix: String,
     entries: Vec<(Cow<'a, str>, Json<'a>)>,
+    /// The file parts, where the object is a multipart body.
+    files: Option<Vec<(&'a str, &'a Bytes)>>,
     known: Vec<&'static str>,
     pub errors: Vec<FieldError>,
 }
 
 impl<'a> Fields<'a> {
-    pub fn new(prefix: &'static str, entries: Vec<(Cow<'a, str>, Json<'a>)>) -> Self {
+    pub fn new(prefix: impl Into<String>, entries: Vec<(Cow<'a, str>, Json<'a>)>) -> Self {
         Self {
-            prefix,
+            prefix: prefix.into(),
             entries,
+            files: None,
             known: Vec::new(),
             errors: Vec::new(),
         }
     }
 
+    /// The fields of a JSON body.
+    ///
+    /// # Errors
+    /// The body is no JSON object.
+    pub fn of_body(body: &'a [u8]) -> Result<Self, Problem> {
+        let malformed = |what: String| {
+            Problem::new(
+                Code::MalformedJson,
+                format!("The body is not a JSON object: {what}. Send one JSON object."),
+            )
+        };
+        match Json::parse(body) {
+            Ok(Json::Object(entries)) => Ok(Self::new("", entries)),
+            Ok(other) => Err(malformed(format!("it is {}", other.type_name()))),
+            Err(error) => Err(malformed(error.to_string())),
+        }
+    }
+
+    /// The same fields with file parts beside them.
+    pub fn with_files(self, files: Vec<(&'a str, &'a Bytes)>) -> Self {
+        Self {
+            files: Some(files),
+            ..self
+        }
+    }
+
+    /// Whether the fields came as multipart parts.
+    pub fn are_parts(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// JSON pointer of a field.
+    pub fn pointer(&self, name: &str) -> String {
+        pointer(&self.prefix, name)
+    }
+
     /// Reports a field that cannot be used.
     pub fn refuse(&mut self, name: &str, message: impl Into<String>) {
         self.errors
-            .push(FieldError::new(pointer(self.prefix, name), message));
+            .push(FieldError::new(self.pointer(name), message));
     }
 
     /// Whether a field has a value.
@@ -62,7 +107,7 @@ impl<'a> Fields<'a> {
         }
         let value = found.pop().filter(|value| *value != Json::Null);
         // A value that could not even be read has its error already.
-        let unread = pointer(self.prefix, name);
+        let unread = self.pointer(name);
         let refused = self.errors.iter().any(|error| error.pointer == unread);
         if value.is_none() && need == Need::Required && !refused {
             self.refuse(name, "is missing; add it");
@@ -75,6 +120,52 @@ impl<'a> Fields<'a> {
             Json::Text(text) => Some(text),
             other => {
                 self.refuse(name, format!("must be a string, not {}", other.type_name()));
+                None
+            }
+        }
+    }
+
+    pub fn boolean(&mut self, name: &'static str, need: Need) -> Option<bool> {
+        match self.take(name, need)? {
+            Json::Bool(value) => Some(value),
+            other => {
+                let message = format!("must be true or false, not {}", quoted(&other));
+                self.refuse(name, message);
+                None
+            }
+        }
+    }
+
+    pub fn list(&mut self, name: &'static str, need: Need) -> Option<Vec<Json<'a>>> {
+        match self.take(name, need)? {
+            Json::List(items) => Some(items),
+            other => {
+                self.refuse(name, format!("must be an array, not {}", other.type_name()));
+                None
+            }
+        }
+    }
+
+    /// The bytes of a required image: base64 in JSON, a file part in a multipart body.
+    pub fn image(&mut self, name: &'static str) -> Option<Vec<u8>> {
+        let Some(files) = &self.files else {
+            let text = self.text(name, Need::Required)?;
+            let bytes = image_bytes(&text);
+            return bytes
+                .map_err(|error| self.refuse(name, error.to_string()))
+                .ok();
+        };
+        self.known.push(name);
+        let mut given = files.iter().filter(|(part, _)| *part == name);
+        match (given.next(), given.count()) {
+            (Some((_, bytes)), 0) => Some(bytes.to_vec()),
+            (None, _) => {
+                self.refuse(name, "is missing; add it as a file part");
+                None
+            }
+            (Some(_), more) => {
+                let message = format!("is given {} times; send exactly one image", more + 1);
+                self.refuse(name, message);
                 None
             }
         }

@@ -2,16 +2,24 @@
 mod accept;
 mod access_log;
 mod body;
+mod description;
 mod edit;
 mod fields;
 mod health;
+mod image_field;
 mod json;
 mod leftover;
 mod models;
+mod multipart;
 mod openapi;
 mod problem;
+mod score;
+mod scores;
 mod server;
 mod state;
+mod timings;
+mod upload;
+mod warning;
 
 use std::any::Any;
 
@@ -28,6 +36,8 @@ use crate::engine::EngineError;
 
 pub use openapi::document;
 pub use problem::{Code, Problem};
+pub use score::{Images, ScoredItem};
+pub use scores::JudgeBody;
 pub use server::serve;
 pub use state::HttpState;
 

@@ -6,17 +6,19 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     HttpState, edit, health, models,
     problem::{AnyProblem, ProblemBody},
+    score,
 };
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "npedit",
-        description = "Edits images by instruction in a few denoising steps. Every error has the body `Problem`: RFC 9457 and OpenAI's envelope at once."
+        description = "Edits images by instruction in a few denoising steps, and judges edits. Every error has the body `Problem`: RFC 9457 and OpenAI's envelope at once."
     ),
     components(schemas(ProblemBody)),
     tags(
         (name = "edit", description = "Edit images."),
+        (name = "score", description = "Judge edits."),
         (name = "models", description = "What is loaded."),
         (name = "health", description = "For probes."),
     )
@@ -27,6 +29,7 @@ struct Description;
 pub fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(edit::edit))
+        .routes(routes!(score::score))
         .routes(routes!(models::models))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

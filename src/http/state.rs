@@ -1,15 +1,16 @@
 //! What every handler can reach.
-use std::{
-    ops::Deref,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{ops::Deref, sync::Arc};
 
 use super::{
     body::BodyLimits,
     edit::{Defaults, FormLimits},
+    score::ScoreLimits,
+    timings::now_secs,
 };
 use crate::{config::Config, engine::Engine};
+
+/// Images of the largest size that one request for scores may hold; smaller ones may be more.
+const IMAGES_AT_ONCE: u64 = 4;
 
 /// A cheap handle.
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ pub struct Shared {
     pub engine: Engine,
     pub body_limits: BodyLimits,
     pub form_limits: FormLimits,
+    pub score_limits: ScoreLimits,
     pub defaults: Defaults,
     /// Seconds since 1970.
     pub started: u64,
@@ -27,9 +29,6 @@ pub struct Shared {
 
 impl HttpState {
     pub fn new(engine: Engine, config: &Config) -> Self {
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Self(Arc::new(Shared {
             engine,
             body_limits: BodyLimits::new(
@@ -39,11 +38,19 @@ impl HttpState {
             form_limits: FormLimits {
                 max_n: config.edit.max_n as u64,
                 max_steps: config.edit.max_steps as u64,
+                max_best_of: config.judge.max_best_of as u64,
                 instruction_max_bytes: config.edit.instruction_max_bytes,
                 images: (&config.images).into(),
             },
+            score_limits: ScoreLimits {
+                max_items: config.judge.max_items,
+                max_questions: config.judge.max_questions,
+                question_max_bytes: config.judge.question_max_bytes,
+                instruction_max_bytes: config.edit.instruction_max_bytes,
+                max_pixels_together: config.images.max_pixels.saturating_mul(IMAGES_AT_ONCE),
+            },
             defaults: (&config.edit).into(),
-            started: since_1970.as_secs(),
+            started: now_secs(),
         }))
     }
 }

@@ -82,7 +82,7 @@ impl EditBundle {
     /// # Errors
     /// See [`EditBundleError`].
     pub fn load(source: &BundleSource, placement: &Placement) -> Result<Self, EditBundleError> {
-        let settings = read_settings(&source.files)?;
+        let settings = source.settings()?;
         std::thread::scope(|scope| {
             let hash = scope.spawn(|| source.sha256());
             let (text, features) = load_text(source, placement)?;
@@ -144,6 +144,17 @@ impl EditBundle {
 }
 
 impl BundleSource {
+    /// What `npedit.json` says; the released checkpoint's settings where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read or used.
+    pub fn settings(&self) -> Result<BundleSettings, EditBundleError> {
+        if !self.files.exists(bundle::FILE_NAME) {
+            return Ok(BundleSettings::default());
+        }
+        Ok(BundleSettings::parse(&self.files.read(bundle::FILE_NAME)?)?)
+    }
+
     /// Hex sha256 over everything that decides the pictures.
     fn sha256(&self) -> Result<String, LoadError> {
         let base = self.files.sha256()?;
@@ -154,13 +165,6 @@ impl BundleSource {
             )),
         }
     }
-}
-
-fn read_settings(files: &Files) -> Result<BundleSettings, EditBundleError> {
-    if !files.exists(bundle::FILE_NAME) {
-        return Ok(BundleSettings::default());
-    }
-    Ok(BundleSettings::parse(&files.read(bundle::FILE_NAME)?)?)
 }
 
 /// The text encoder, and the width of its features.

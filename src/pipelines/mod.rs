@@ -5,6 +5,7 @@
 pub mod bundle;
 pub mod denoise;
 pub mod edit;
+pub mod edit_type;
 pub mod error;
 pub mod identity;
 pub mod image;

@@ -1,7 +1,9 @@
 //! What a judge is asked about an edit: a table that users can replace.
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use super::edit_type::{EditType, UnknownEditType};
 
 /// The table that stands in the binary.
 const BUILT_IN: &str = include_str!("../../configs/questions.toml");
@@ -9,92 +11,6 @@ const BUILT_IN: &str = include_str!("../../configs/questions.toml");
 const DEFAULT: &str = "default";
 /// Where a template names a value.
 const PLACEHOLDERS: [&str; 2] = ["{instruction}", "{object}"];
-
-/// What kind of change an instruction asks for.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum EditType {
-    Add,
-    Remove,
-    Replace,
-    Shape,
-    Action,
-    Style,
-    Text,
-    Color,
-    Material,
-    Background,
-    #[default]
-    Other,
-}
-
-impl EditType {
-    pub const ALL: [Self; 11] = [
-        Self::Add,
-        Self::Remove,
-        Self::Replace,
-        Self::Shape,
-        Self::Action,
-        Self::Style,
-        Self::Text,
-        Self::Color,
-        Self::Material,
-        Self::Background,
-        Self::Other,
-    ];
-
-    /// Name on the wire and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Remove => "remove",
-            Self::Replace => "replace",
-            Self::Shape => "shape",
-            Self::Action => "action",
-            Self::Style => "style",
-            Self::Text => "text",
-            Self::Color => "color",
-            Self::Material => "material",
-            Self::Background => "background",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl fmt::Display for EditType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A text that names no edit type.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is not an edit type; use one of {}", EditType::ALL.map(EditType::name).join(", "))]
-pub struct UnknownEditType {
-    pub found: String,
-}
-
-impl FromStr for EditType {
-    type Err = UnknownEditType;
-
-    fn from_str(text: &str) -> Result<Self, UnknownEditType> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == text);
-        found.ok_or_else(|| UnknownEditType { found: text.into() })
-    }
-}
 
 /// What a judge says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -105,7 +21,7 @@ pub enum Answer {
 }
 
 /// Which pictures a question shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Shows {
     /// The reference, then the edited picture.
@@ -235,6 +151,14 @@ impl QuestionSet {
         }
     }
 
+    /// Whether a question of the edit's type gives way because no object is known.
+    pub fn lacks_object(&self, edit: &EditDescription) -> bool {
+        let own = self.sections.get(edit.edit_type.name());
+        let templates = own.into_iter().flat_map(Section::templates);
+        let mut templates = templates.filter_map(|(_, template)| template);
+        edit.object.is_empty() && templates.any(Template::needs_object)
+    }
+
     /// The questions about one edit: edit verification, then identity preservation.
     ///
     /// A type's own question that names an object gives way to the default one where no object is known.
@@ -347,16 +271,18 @@ mod tests {
             (Shows::Both, Answer::Yes)
         );
         assert_eq!(about(EditType::Remove, ""), about(EditType::Other, ""));
-    }
-
-    #[test]
-    fn names_are_those_of_the_wire() {
-        for edit_type in EditType::ALL {
-            assert_eq!(serde_json::to_value(edit_type).unwrap(), edit_type.name());
-            assert_eq!(edit_type.name().parse(), Ok(edit_type));
+        for (edit_type, object, lacks) in [
+            (EditType::Remove, "", true),
+            (EditType::Remove, "the hat", false),
+            (EditType::Style, "", false),
+        ] {
+            let edit = EditDescription {
+                instruction: "x".into(),
+                edit_type,
+                object: object.into(),
+            };
+            assert_eq!(QuestionSet::built_in().lacks_object(&edit), lacks);
         }
-        let error = "colour".parse::<EditType>().unwrap_err().to_string();
-        assert!(error.contains("color, material"), "{error}");
     }
 
     #[test]

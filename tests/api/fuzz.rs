@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     pictures,
-    support::{Scripted, body},
+    support::{Scripted, body, pair},
 };
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -42,12 +42,39 @@ fn any_body() -> impl Strategy<Value = Value> {
         "output_format",
         "quality",
         "receipt",
+        "judge",
+        "best_of",
+        "min_score",
+        "edit_type",
+        "object",
         "[a-z]{1,6}"
     ];
     btree_map(name, any_json(), 0..4).prop_map(|fields| {
         let mut good = body(json!({}));
         good.as_object_mut().unwrap().extend(fields);
         good
+    })
+}
+
+/// Requests for scores close to good ones.
+fn any_pair() -> impl Strategy<Value = Value> {
+    let name = prop_oneof![
+        "reference",
+        "edited",
+        "instruction",
+        "edit_type",
+        "object",
+        "questions",
+        "items",
+        "[a-z]{1,6}"
+    ];
+    btree_map(name, any_json(), 0..4).prop_map(|fields| {
+        let mut good = pair(json!({}));
+        good.as_object_mut().unwrap().extend(fields.clone());
+        match fields.contains_key("object") {
+            true => json!({"items": [good]}),
+            false => good,
+        }
     })
 }
 
@@ -100,6 +127,17 @@ async fn any_json_body() {
     });
     run(&server, &any_body(), async |json| {
         answer(server.post().json(&json)).await
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_request_for_scores() {
+    let server = Scripted::stub().await;
+    run(&server, &any_json(), async |json| {
+        answer(server.post_score().json(&json)).await
+    });
+    run(&server, &any_pair(), async |json| {
+        answer(server.post_score().json(&json)).await
     });
 }
 

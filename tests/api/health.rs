@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     stub::{Script, Stub},
-    support::{Scripted, body, default_config, problem},
+    support::{Scripted, body, default_config, pair, problem},
 };
 
 #[tokio::test]
@@ -45,6 +45,7 @@ async fn readiness_waits_for_the_load_and_the_warm_up_edit() {
     let edit = server.edit(&body(json!({}))).await;
     assert!(edit.headers().contains_key("retry-after"));
     problem(edit, 503, "not_ready").await;
+    problem(server.score(&pair(json!({}))).await, 503, "not_ready").await;
     go.send(()).unwrap();
     assert!(matches!(server.engine.started().await, Readiness::Ready(_)));
     assert_eq!(
@@ -101,6 +102,15 @@ async fn the_models_are_listed_as_openai_lists_them() {
     assert!(model["created"].is_u64());
     assert_eq!(model["sha256"], "ab".repeat(32));
     assert_eq!(model["limits"]["max_n"], 10);
+    let judge = &list["data"][1];
+    assert_eq!(
+        (&judge["id"], &judge["role"], &judge["sha256"]),
+        (
+            &json!("stub judge"),
+            &json!("judge"),
+            &json!("cd".repeat(32))
+        )
+    );
 }
 
 #[tokio::test]

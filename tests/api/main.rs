@@ -2,15 +2,19 @@
 #![allow(clippy::unwrap_used)]
 mod bad_fields;
 mod bad_images;
+mod best_of;
 mod fuzz;
 mod health;
 mod json;
+mod judge;
 mod multipart;
 mod pictures;
 mod protocol;
 mod queue;
 mod raw;
 mod receipts;
+mod score_fields;
+mod score_queue;
 mod stub;
 mod support;
 mod tiny;

@@ -1,4 +1,4 @@
-//! An editor without a model: its pictures say what was asked, and the test holds it or breaks it.
+//! An editor and a judge without a model: their answers say what was asked, and the test holds them or breaks them.
 use std::{
     ops::ControlFlow,
     sync::{
@@ -11,13 +11,16 @@ use std::{
 use candle_core::Device;
 use image::{Rgb, RgbImage};
 use npedit::engine::{
-    BundleIdentity, DeviceClass, EditError, EditInput, EditOutput, EditedImage, Editor, Grid,
-    NoiseDraw, NoiseSource, Observer, Profile, Progress, RoleDtypes, STEPS, Sampler, Sigmas,
-    StageTimings,
+    BundleIdentity, DeviceClass, EditDescription, EditError, EditInput, EditOutput, EditedImage,
+    Grid, JudgeError, JudgeIdentity, JudgeProfile, Models, NoiseDraw, NoiseSource, Observer,
+    Profile, Progress, RoleDtypes, STEPS, Sampler, Score, ScoreInput, Sigmas, StageTimings,
+    Verdict,
 };
 
 /// Instruction that makes the stub panic.
 pub const PANIC: &str = "panic with /secret/path";
+/// Instruction that gives a judge's answer which is no number.
+pub const BROKEN: &str = "broken";
 /// Instruction that runs until the test opens the gate.
 pub const HOLD: &str = "hold";
 
@@ -28,6 +31,8 @@ pub struct Script {
     pub started: AtomicUsize,
     pub cancelled: AtomicUsize,
     pub finished: AtomicUsize,
+    pub scored: AtomicUsize,
+    pub judgeless: AtomicBool,
 }
 
 pub struct Stub(pub Arc<Script>);
@@ -47,7 +52,7 @@ impl Stub {
     }
 }
 
-impl Editor for Stub {
+impl Models for Stub {
     fn profile(&self) -> Profile {
         let dtype = || "f32".to_owned();
         Profile {
@@ -67,7 +72,49 @@ impl Editor for Stub {
             schedules: STEPS
                 .map(|steps| Sigmas::uniform(steps, 6.0).unwrap())
                 .collect(),
+            judge: (!self.0.judgeless.load(SeqCst)).then(|| JudgeProfile {
+                identity: JudgeIdentity {
+                    name: "stub judge".to_owned(),
+                    sha256: "cd".repeat(32),
+                },
+                dtype: dtype(),
+            }),
         }
+    }
+
+    fn check(&self, _: &EditDescription) -> Result<(), JudgeError> {
+        Ok(())
+    }
+
+    /// Edit success is how red the edited picture is.
+    fn score(&mut self, input: &ScoreInput) -> Result<Score, JudgeError> {
+        self.0.scored.fetch_add(1, SeqCst);
+        match input.edit.instruction.as_str() {
+            PANIC => panic!("{PANIC}"),
+            BROKEN => return Err(JudgeError::NotFinite),
+            HOLD => {
+                while !self.0.open.load(SeqCst) {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+            _ => {}
+        }
+        let edit_success = f64::from(input.edited.get_pixel(0, 0)[0]) / 256.0;
+        let verdicts = input.questions.iter().map(|question| Verdict {
+            question: question.clone(),
+            yes_logit: 0.0,
+            no_logit: 0.0,
+            temperature: 1.0,
+            p_yes: 0.5,
+            p_correct: 0.5,
+        });
+        Ok(Score {
+            verdicts: verdicts.collect(),
+            edit_success,
+            preservation: 0.5,
+            overall: edit_success / 2.0,
+            warnings: Vec::new(),
+        })
     }
 
     fn edit(

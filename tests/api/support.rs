@@ -1,18 +1,20 @@
 //! Starts servers and reads their answers.
 use std::{
     ops::Deref,
-    sync::{Arc, atomic::Ordering::SeqCst},
+    sync::{Arc, LazyLock, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
 use npedit::{
     app::Application,
     config::{Config, DeviceChoice, Given},
-    engine::{Editor, Engine, EngineLimits, Readiness},
+    engine::{Engine, EngineLimits, Models, Readiness},
     http::{HttpState, document, router, serve},
+    models::random::{self, Preset},
 };
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::{
@@ -30,7 +32,7 @@ pub struct Server {
     _stop: oneshot::Sender<()>,
 }
 
-/// A server with an editor that the test scripts.
+/// A server with an editor and a judge that the test scripts.
 pub struct Scripted {
     server: Server,
     pub script: Arc<Script>,
@@ -67,6 +69,7 @@ impl Scripted {
         let mut config = default_config();
         change(&mut config);
         let script = Arc::new(Script::default());
+        script.judgeless.store(!config.judge.enabled, SeqCst);
         let stub = Stub(script.clone());
         let server = Self::start(config, script, move || Ok::<_, std::io::Error>(stub)).await;
         assert!(matches!(server.engine.started().await, Readiness::Ready(_)));
@@ -74,10 +77,10 @@ impl Scripted {
     }
 
     /// A server whose editor is still to be loaded.
-    pub async fn start<E: Editor, L: std::error::Error + Send + Sync + 'static>(
+    pub async fn start<M: Models, L: std::error::Error + Send + Sync + 'static>(
         config: Config,
         script: Arc<Script>,
-        load: impl FnOnce() -> Result<E, L> + Send + 'static,
+        load: impl FnOnce() -> Result<M, L> + Send + 'static,
     ) -> Self {
         let engine = Engine::start(EngineLimits::from(&config), load).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -106,7 +109,27 @@ impl Scripted {
 impl Server {
     /// The whole application on its embedded bundle, ready.
     pub async fn embedded() -> Self {
+        Self::application(default_config()).await
+    }
+
+    /// The whole application on a random bundle that has a judge, ready.
+    pub async fn judged() -> Self {
+        Self::judged_with(|_| {}).await
+    }
+
+    pub async fn judged_with(change: impl FnOnce(&mut Config)) -> Self {
+        static BUNDLE: LazyLock<TempDir> = LazyLock::new(|| {
+            let dir = tempfile::tempdir().unwrap();
+            random::write(&dir.path().join("mine"), Preset::Tiny, 0).unwrap();
+            dir
+        });
         let mut config = default_config();
+        config.model.reference = Some(BUNDLE.path().join("mine").display().to_string());
+        change(&mut config);
+        Self::application(config).await
+    }
+
+    async fn application(mut config: Config) -> Self {
         config.server.port = 0;
         config.model.device = DeviceChoice::Cpu;
         let application = Application::build(config).await.unwrap();
@@ -139,6 +162,19 @@ impl Server {
         self.client.post(format!("{}/v1/edit", self.url))
     }
 
+    pub fn post_score(&self) -> RequestBuilder {
+        self.client.post(format!("{}/v1/score", self.url))
+    }
+
+    pub async fn score(&self, body: &Value) -> Response {
+        self.post_score().json(body).send().await.unwrap()
+    }
+
+    /// The answer to a request for scores that must succeed.
+    pub async fn scored(&self, body: &Value) -> Value {
+        answered(self.score(body).await).await
+    }
+
     pub async fn get(&self, path: &str) -> Response {
         self.client
             .get(format!("{}{path}", self.url))
@@ -153,12 +189,15 @@ impl Server {
 
     /// The answer to a request that must succeed.
     pub async fn edited(&self, body: &Value) -> Value {
-        let response = self.edit(body).await;
-        let status = response.status();
-        let answer: Value = response.json().await.unwrap();
-        assert_eq!(status, StatusCode::OK, "{answer}");
-        answer
+        answered(self.edit(body).await).await
     }
+}
+
+async fn answered(response: Response) -> Value {
+    let status = response.status();
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    answer
 }
 
 /// A request that works, with `fields` on top; `null` takes a field away.
@@ -196,18 +235,38 @@ pub async fn problem(response: Response, status: u16, code: &str) -> Value {
     problem
 }
 
+/// A request for a score that works, with `fields` on top; `null` takes a field away.
+pub fn pair(fields: Value) -> Value {
+    let edited = pictures::encoded(pictures::gradient(40, 30), image::ImageFormat::Png);
+    let mut all = json!({"reference": pictures::base64(&pictures::png()), "edited": pictures::base64(&edited)});
+    all.as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
+    all["image"] = Value::Null;
+    body(all)
+}
+
 /// The problem of a body that must be refused; checked to be documented.
 pub async fn refused(server: &Server, body: &Value, status: u16, code: &str) -> Value {
-    let responses =
-        &serde_json::to_value(document()).unwrap()["paths"]["/v1/edit"]["post"]["responses"];
+    documented("/v1/edit", status, code);
+    problem(server.edit(body).await, status, code).await
+}
+
+/// The problem of a request for scores that must be refused; checked to be documented.
+pub async fn score_refused(server: &Server, body: &Value, status: u16, code: &str) -> Value {
+    documented("/v1/score", status, code);
+    problem(server.score(body).await, status, code).await
+}
+
+fn documented(path: &str, status: u16, code: &str) {
+    let responses = &serde_json::to_value(document()).unwrap()["paths"][path]["post"]["responses"];
     let description = responses[status.to_string()]["description"]
         .as_str()
         .unwrap();
     assert!(
         description.contains(&format!("`{code}`")),
-        "{status} {code} is not documented"
+        "{path}: {status} {code} is not documented"
     );
-    problem(server.edit(body).await, status, code).await
 }
 
 /// Pointers of a problem, in order.

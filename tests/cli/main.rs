@@ -4,6 +4,7 @@ mod edit;
 mod fake_hub;
 mod process;
 mod pull;
+mod score;
 mod serve;
 mod settings;
 mod usage;

@@ -7,20 +7,16 @@ use std::{ops::ControlFlow, path::PathBuf};
 use clap::Args;
 
 use super::{
-    args::{ModelArgs, SettingsArgs, use_threads},
+    args::{ModelArgs, SettingsArgs, start_quietly},
     error::CliError,
     progress::{DownloadBar, EditBar},
 };
 use crate::{
-    app::{self, UNTRAINED},
-    config::{Config, Layer},
+    app::{Loader, UNTRAINED},
+    config::Config,
     pipelines::{edit::EditPipeline, request::EditInput},
-    telemetry,
 };
 use plan::Plan;
-
-/// Log level of a command whose result matters more than its log.
-const QUIET: &str = "warn";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -69,7 +65,7 @@ pub(super) struct EditArgs {
 
 /// Refuses what can be refused first, then loads, edits and writes.
 pub(super) fn run(args: &EditArgs) -> Result<(), CliError> {
-    let config = settings(args)?;
+    let config = start_quietly(&args.model.add_to(args.settings.given()))?;
     let plan = Plan::check(args, &config)?;
     let pipeline = load(&config)?;
     let input = EditInput {
@@ -92,20 +88,9 @@ pub(super) fn run(args: &EditArgs) -> Result<(), CliError> {
     plan.outputs.write(&output)
 }
 
-fn settings(args: &EditArgs) -> Result<Config, CliError> {
-    let loaded = Config::load(&args.model.add_to(args.settings.given()))?;
-    let mut log = loaded.config.log.clone();
-    if *loaded.layers.layer("log.level") == Layer::Default {
-        log.level = QUIET.to_owned();
-    }
-    telemetry::init(&log);
-    use_threads(loaded.config.engine.threads);
-    Ok(loaded.config)
-}
-
 fn load(config: &Config) -> Result<EditPipeline, CliError> {
     let bar = DownloadBar::new();
-    let pipeline = app::load_editor(&config.model, &bar)?;
+    let pipeline = Loader::new(config, &bar)?.editor()?;
     bar.finish();
     if config.model.reference.is_none() {
         eprintln!("warning: {UNTRAINED}");

@@ -6,9 +6,12 @@ use std::{
     process,
 };
 
-use super::{EditArgs, plan::STREAM};
+use super::EditArgs;
 use crate::{
-    cli::error::{CliError, Unusable},
+    cli::{
+        error::{CliError, Unusable},
+        input::STREAM,
+    },
     config::{self, FormatChoice},
     pipelines::{
         image::{self, OutputFormat},

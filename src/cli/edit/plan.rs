@@ -1,26 +1,20 @@
 //! Everything about an edit that is known, and refused, before a model is loaded.
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
-
 use candle_core::Device;
 use uuid::Uuid;
 
 use super::{EditArgs, output::Outputs};
 use crate::{
-    cli::error::{CliError, Unusable},
+    cli::{
+        error::{CliError, Unusable},
+        input::{check_instruction, read_image},
+    },
     config::{Config, PreprocessChoice},
     pipelines::{
-        image::{self, ImageLimits, OutputSize, SourceImage},
+        image::{ImageLimits, OutputSize, SourceImage},
         noise::NoiseDraw,
         request::{NoiseSource, PreprocessRule},
     },
 };
-
-/// Means stdin or stdout.
-pub(super) const STREAM: &str = "-";
 
 /// A request that can be run.
 pub(super) struct Plan {
@@ -77,14 +71,6 @@ impl Plan {
     }
 }
 
-fn check_instruction(instruction: &str, max: usize) -> Result<(), Unusable> {
-    match instruction.len() {
-        _ if instruction.trim().is_empty() => Err(Unusable::NoInstruction),
-        bytes if bytes > max => Err(Unusable::LongInstruction { bytes, max }),
-        _ => Ok(()),
-    }
-}
-
 /// The noise, and how many images come out of it.
 fn plan_noise(args: &EditArgs, max: usize) -> Result<(PlannedNoise, usize), CliError> {
     let count = match &args.latents {
@@ -108,28 +94,4 @@ fn plan_noise(args: &EditArgs, max: usize) -> Result<(PlannedNoise, usize), CliE
 fn drawn_seed() -> u64 {
     // The low half of a version 7 id is random.
     Uuid::now_v7().as_u128() as u64 & u64::from(u32::MAX)
-}
-
-fn read_image(path: &Path, limits: &ImageLimits) -> Result<SourceImage, Unusable> {
-    let unreadable = |source| Unusable::Input {
-        path: path.to_owned(),
-        source,
-    };
-    let bytes = if path == Path::new(STREAM) {
-        read_up_to(io::stdin().lock(), limits.max_bytes)
-    } else {
-        File::open(path).and_then(|file| read_up_to(file, limits.max_bytes))
-    };
-    let bytes = bytes.map_err(unreadable)?;
-    image::decode(&bytes, limits).map_err(|source| Unusable::Image {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// One byte more than the limit is enough for `decode` to refuse.
-fn read_up_to(reader: impl Read, limit: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

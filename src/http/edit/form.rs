@@ -1,15 +1,11 @@
-//! The fields of an edit, read strictly from JSON or from multipart parts.
-use utoipa::ToSchema;
-
-use super::{
-    image_field::image_bytes, receipt::Receipt, receipt_body::ReceiptBody,
-    receipt_form::read_receipt,
-};
+//! The fields of an edit, read strictly.
+use super::{judging::Judged, receipt::Receipt, receipt_form::read_receipt};
 use crate::{
     engine::{ImageError, ImageLimits, OutputFormat, OutputSize},
     http::{
+        description::instruction,
         fields::{Fields, Need},
-        json::Json,
+        multipart::PartKinds,
         problem::{Code, FieldError, Problem},
     },
 };
@@ -17,115 +13,60 @@ use crate::{
 /// Largest seed: every whole number up to here survives a JSON parser that reads doubles.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
 
+/// The parts of an edit.
+pub const PARTS: PartKinds = PartKinds {
+    files: &["image"],
+    values: &[
+        "n",
+        "steps",
+        "seed",
+        "quality",
+        "judge",
+        "best_of",
+        "min_score",
+    ],
+    structures: &["receipt"],
+};
+
 /// What bounds the fields.
 #[derive(Clone, Debug)]
 pub struct FormLimits {
     pub max_n: u64,
     pub max_steps: u64,
+    pub max_best_of: u64,
     pub instruction_max_bytes: usize,
     pub images: ImageLimits,
 }
 
-/// An edit as it is asked for.
-#[derive(Clone, Debug, PartialEq, ToSchema)]
-#[schema(as = EditBody)]
-#[serde(deny_unknown_fields)]
+/// An edit as it is asked for; [`super::body::EditBody`] describes the fields.
+#[derive(Clone, Debug, PartialEq)]
 pub struct EditForm {
-    /// PNG, JPEG or WebP file as base64, alone or in a data URI. URLs are not fetched.
-    #[schema(value_type = String, format = Byte)]
     pub image: Vec<u8>,
-    /// What to change. Required unless a receipt is sent.
-    #[schema(min_length = 1, example = "make the sky pink")]
     pub instruction: Option<String>,
-    /// Number of images, 1 if absent; the server's settings bound it.
-    #[schema(minimum = 1, maximum = 64)]
     pub n: Option<u64>,
-    /// Denoising steps; the model's default if absent.
-    #[schema(minimum = 1, maximum = 8)]
     pub steps: Option<u64>,
-    /// Seed of the first image; image i has `seed + i`. Drawn if absent, and reported.
-    #[schema(minimum = 0, maximum = 9007199254740991u64)]
     pub seed: Option<u64>,
-    /// `auto` (the input's size, the default) or `WIDTHxHEIGHT` in pixels.
-    #[schema(value_type = Option<String>, pattern = "^(auto|[0-9]{1,5}x[0-9]{1,5})$", example = "768x512")]
     pub size: Option<OutputSize>,
-    /// `png`, `jpeg` or `webp` (lossless).
-    #[schema(value_type = Option<String>, pattern = "^(png|jpeg|jpg|webp)$")]
     pub output_format: Option<OutputFormat>,
-    /// Of JPEG, 1 to 100; the other formats are lossless and refuse it.
-    #[schema(minimum = 1, maximum = 100)]
     pub quality: Option<u32>,
-    /// Receipt of an earlier edit, sent with the same image to get the same bytes. Fields beside it must agree with it.
-    #[schema(value_type = Option<ReceiptBody>)]
+    pub judged: Option<Judged>,
     pub receipt: Option<Receipt>,
 }
 
-/// [`EditForm`] as multipart parts: numbers as text, the receipt as JSON text.
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "describes the parts for the OpenAPI; `Parts` reads them"
-)]
-pub struct EditMultipart {
-    /// File part; `image[]` is read as well. Exactly one. Its bytes are sniffed, its media type is not trusted.
-    #[schema(value_type = String, format = Binary)]
-    pub image: Vec<u8>,
-    /// What to change. Required unless a receipt is sent.
-    #[schema(min_length = 1)]
-    pub instruction: Option<String>,
-    #[schema(minimum = 1, maximum = 64)]
-    pub n: Option<u64>,
-    #[schema(minimum = 1, maximum = 8)]
-    pub steps: Option<u64>,
-    #[schema(minimum = 0, maximum = 9007199254740991u64)]
-    pub seed: Option<u64>,
-    #[schema(pattern = "^(auto|[0-9]{1,5}x[0-9]{1,5})$")]
-    pub size: Option<String>,
-    #[schema(pattern = "^(png|jpeg|jpg|webp)$")]
-    pub output_format: Option<String>,
-    #[schema(minimum = 1, maximum = 100)]
-    pub quality: Option<u32>,
-    pub receipt: Option<ReceiptBody>,
-}
-
 impl EditForm {
-    /// Reads a JSON body.
-    pub fn from_json(body: &[u8], limits: &FormLimits) -> Result<Self, Problem> {
-        let malformed = |what: String| {
-            Problem::new(
-                Code::MalformedJson,
-                format!("The body is not a JSON object: {what}. Send one JSON object."),
-            )
-        };
-        let fields = match Json::parse(body) {
-            Ok(Json::Object(entries)) => Fields::new("", entries),
-            Ok(other) => return Err(malformed(format!("it is {}", other.type_name()))),
-            Err(error) => return Err(malformed(error.to_string())),
-        };
-        Self::read(fields, None, limits)
-    }
-
-    /// Reads the fields; `uploaded` is the image where it came as a file part.
-    pub fn read(
-        mut fields: Fields,
-        uploaded: Option<Vec<u8>>,
-        limits: &FormLimits,
-    ) -> Result<Self, Problem> {
+    /// Reads the fields of a body.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn read(mut fields: Fields, limits: &FormLimits) -> Result<Self, Problem> {
         use Need::Optional;
-        let image = match uploaded {
-            Some(bytes) => {
-                fields.take("image", Optional);
-                Some(bytes)
-            }
-            None => image_field(&mut fields),
-        };
+        let image = fields.image("image");
         let need = if fields.has("receipt") {
             Optional
         } else {
             Need::Required
         };
-        let instruction = instruction(&mut fields, need, limits);
+        let instruction = instruction(&mut fields, need, limits.instruction_max_bytes);
         let n = fields.integer("n", Optional, 1..=limits.max_n);
         let steps = fields.integer("steps", Optional, 1..=limits.max_steps);
         let seed = fields.integer("seed", Optional, 0..=MAX_SEED);
@@ -134,6 +75,19 @@ impl EditForm {
             .integer("quality", Optional, 1..=100)
             .map(|quality| quality as u32);
         let output_format = output_format(&mut fields, Optional, quality);
+        let judged = Judged::read(&mut fields, limits);
+        let best_of = judged.as_ref().and_then(|judged| judged.best_of);
+        if best_of.is_some() && n.is_some_and(|n| n > 1) {
+            fields.refuse(
+                "n",
+                "must be 1 or absent beside best_of, which answers one image",
+            );
+        }
+        if best_of.is_some() && fields.has("receipt") {
+            let message =
+                "contradicts the receipt, which is that of one seed; leave one of the two out";
+            fields.refuse("best_of", message);
+        }
         let receipt = read_receipt(&mut fields, limits);
         fields
             .finish()
@@ -147,6 +101,7 @@ impl EditForm {
             size,
             output_format,
             quality,
+            judged,
             receipt,
         })
     }
@@ -158,36 +113,6 @@ fn missing_image() -> Problem {
         Code::InvalidRequest,
         vec![FieldError::new("/image", "is missing; add it")],
     )
-}
-
-fn image_field(fields: &mut Fields) -> Option<Vec<u8>> {
-    let text = fields.text("image", Need::Required)?;
-    match image_bytes(&text) {
-        Ok(bytes) => Some(bytes),
-        Err(error) => {
-            fields.refuse("image", error.to_string());
-            None
-        }
-    }
-}
-
-/// An instruction is kept as sent: the same text gives the same bytes on every way in.
-pub fn instruction(fields: &mut Fields, need: Need, limits: &FormLimits) -> Option<String> {
-    let max_bytes = limits.instruction_max_bytes;
-    let text = fields.text("instruction", need)?;
-    if text.trim().is_empty() {
-        fields.refuse("instruction", "is empty; say what to change");
-        return None;
-    }
-    if text.len() > max_bytes {
-        let message = format!(
-            "has {} bytes, the limit is {max_bytes}; shorten it",
-            text.len()
-        );
-        fields.refuse("instruction", message);
-        return None;
-    }
-    Some(text.into_owned())
 }
 
 pub fn size(fields: &mut Fields, need: Need, limits: &FormLimits) -> Option<OutputSize> {

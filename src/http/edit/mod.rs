@@ -1,9 +1,10 @@
 //! `POST /v1/edit`.
 mod answer;
+mod body;
 mod form;
-mod image_field;
-mod multipart;
+mod judging;
 mod plan;
+mod raw;
 mod receipt;
 mod receipt_body;
 mod receipt_form;
@@ -11,16 +12,16 @@ mod receipt_form;
 use std::time::Instant;
 
 use axum::{
+    Json,
     extract::{Request, State},
-    http::HeaderMap,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 
-use answer::{Clock, EditAnswer, RawImage};
-use form::{EditForm, EditMultipart};
-use multipart::Parts;
+use answer::EditAnswer;
+use body::{EditBody, EditMultipart};
+use form::{EditForm, PARTS};
 use plan::Plan;
-use receipt_body::ReceiptBody;
+use raw::RawImage;
 
 pub use form::FormLimits;
 pub use plan::Defaults;
@@ -30,21 +31,24 @@ pub use receipt_body::Dtypes;
 use super::{
     HttpState,
     accept::{Accept, Wanted},
-    body::{self, MediaType, Received},
+    fields::Fields,
     problem::{Code, EditProblem, FieldError, Problem},
+    timings::Clock,
+    upload::Upload,
 };
 use crate::engine::OutputFormat;
 
 /// Edits one image by an instruction.
 ///
 /// Answers JSON, or with `Accept: image/png`, `image/jpeg` or `image/webp` the bytes of the one image, with the rest in `x-edit-*`
-/// headers. A receipt sent back with the same image gives the same bytes.
+/// headers. A receipt sent back with the same image gives the same bytes. With `judge`, `best_of` or `min_score` a judge scores
+/// the images before they are answered.
 #[utoipa::path(
     post,
     path = "/v1/edit",
     tag = "edit",
     request_body(content(
-        (EditForm = "application/json"),
+        (EditBody = "application/json"),
         (EditMultipart = "multipart/form-data"),
     )),
     responses(
@@ -62,6 +66,9 @@ use crate::engine::OutputFormat;
                 ("x-edit-model" = String, description = "Of a raw answer: name of the model."),
                 ("x-edit-timings-ms" = String, description = "Of a raw answer: the timings, as JSON."),
                 ("x-edit-warnings" = String, description = "Of a raw answer: the warnings, as JSON."),
+                ("x-edit-scores" = String, description = "Of a raw answer that was judged: `edit_success`, `preservation` and `overall`, as JSON."),
+                ("x-edit-candidates" = String, description = "Of a raw answer with `best_of`: seed and scores of every candidate, as JSON."),
+                ("x-edit-accepted" = bool, description = "Of a raw answer with `min_score`."),
                 ("x-edit-receipt" = String, description = "Of a raw answer: the receipt, as JSON in base64; left out where it is too long for a header."),
             )),
         EditProblem,
@@ -70,13 +77,16 @@ use crate::engine::OutputFormat;
 pub async fn edit(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
     let received = Instant::now();
     let accept = Accept::of(request.headers());
-    let headers = request.headers().clone();
-    let media_type = body::media_type(&headers)?;
-    let body = body::read(request, &state.body_limits).await?;
+    let upload = Upload::receive(request, &state.body_limits).await?;
     let permit = state.engine.admit()?;
     let profile = state.engine.profile()?;
 
-    let mut form = read_form(&state, media_type, body, &headers).await?;
+    let limits = state.form_limits.clone();
+    let read = move |fields: Fields<'_>| EditForm::read(fields, &limits);
+    let mut form = upload.read(&state.engine, &PARTS, read).await?;
+    if form.judged.is_some() {
+        profile.judge()?;
+    }
     let wanted = accept.wanted(named_format(&form))?;
     follow(&mut form, wanted)?;
     let image = state
@@ -85,36 +95,15 @@ pub async fn edit(State(state): State<HttpState>, request: Request) -> Result<Re
         .await?;
     let read = received.elapsed();
 
-    let plan = Plan::new(form, image, &profile, &state.defaults)?;
-    let receipt = ReceiptBody::from(&plan.receipt);
-    let edited = state.engine.edit(permit, plan.request).await?;
+    let Plan { request, outcome } = Plan::new(form, image, &profile, &state.defaults)?;
+    let edited = state.engine.edit(permit, request).await;
+    let edited = edited.map_err(|error| outcome.problem(error))?;
     let clock = Clock { received, read };
     let answer = move || match wanted {
-        Wanted::Json => answer::json(&edited, &profile.identity.name, receipt, clock),
-        Wanted::Raw(_) => answer::raw(edited, &profile.identity.name, receipt, clock),
+        Wanted::Json => Json(EditAnswer::new(&edited, &profile, &outcome, clock)).into_response(),
+        Wanted::Raw(_) => raw::raw(edited, &profile, &outcome, clock),
     };
     Ok(state.engine.blocking(answer).await?)
-}
-
-async fn read_form(
-    state: &HttpState,
-    media_type: MediaType,
-    body: Received,
-    headers: &HeaderMap,
-) -> Result<EditForm, Problem> {
-    let limits = state.form_limits.clone();
-    match media_type {
-        MediaType::Json => {
-            state
-                .engine
-                .blocking(move || EditForm::from_json(&body.bytes, &limits))
-                .await?
-        }
-        MediaType::Multipart => {
-            let parts = Parts::split(body.bytes.clone(), headers).await?;
-            state.engine.blocking(move || parts.read(&limits)).await?
-        }
-    }
 }
 
 /// The format that the request itself asks for.

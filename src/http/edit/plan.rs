@@ -3,12 +3,16 @@ use uuid::Uuid;
 
 use super::{
     form::{EditForm, MAX_SEED},
+    judging::Judged,
     receipt::{Choices, Facts, Receipt},
 };
 use crate::{
     config::{self, FormatChoice, PreprocessChoice},
-    engine::{EditRequest, OutputFormat, OutputSize, PreprocessRule, Profile, SourceImage},
-    http::problem::{Code, FieldError, Problem},
+    engine::{
+        EditRequest, Edited, EngineError, Judging, OutputFormat, OutputSize, PreprocessRule,
+        Profile, SourceImage,
+    },
+    http::problem::{Code, FieldError, JudgedFields, Problem},
 };
 
 /// What fills the fields that a request leaves out.
@@ -42,7 +46,14 @@ impl From<&config::Edit> for Defaults {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub request: EditRequest,
-    pub receipt: Receipt,
+    pub outcome: Outcome,
+}
+
+/// What makes an answer of what the engine gives.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    receipt: Receipt,
+    pub judged: Option<Judged>,
 }
 
 impl Plan {
@@ -62,21 +73,57 @@ impl Plan {
             }
             None => choose(&form, profile, image.rgb.dimensions(), defaults)?,
         };
+        let candidates = best_of(&form).unwrap_or(choices.n);
+        let judging = form.judged.as_ref().map_or(Judging::Unjudged, |judged| {
+            judged.judging(&choices.instruction)
+        });
         let (width, height) = choices.size;
         let request = EditRequest {
             image,
             instruction: choices.instruction.clone(),
-            seeds: (0..choices.n).map(|i| choices.seed + i).collect(),
+            seeds: (0..candidates).map(|i| choices.seed + i).collect(),
             steps: choices.steps as usize,
             size: OutputSize::Exact { width, height },
             preprocess: choices.preprocess,
             output: choices.output,
+            judging,
         };
         Ok(Self {
             request,
-            receipt: Receipt { facts, choices },
+            outcome: Outcome {
+                receipt: Receipt { facts, choices },
+                judged: form.judged,
+            },
         })
     }
+}
+
+impl Outcome {
+    /// The receipt of what was answered: of several candidates, that of the chosen one.
+    pub fn receipt(&self, edited: &Edited) -> Receipt {
+        let mut receipt = self.receipt.clone();
+        if let Some(first) = edited.images.first() {
+            receipt.choices.seed = first.seed;
+        }
+        receipt
+    }
+
+    /// The engine's error, at the fields that it is about.
+    pub fn problem(&self, error: EngineError) -> Problem {
+        Problem::of_judged(error, |_| {
+            let instruction = &self.receipt.choices.instruction;
+            let judging = self
+                .judged
+                .as_ref()
+                .map(|judged| judged.judging(instruction));
+            let edit = judging.as_ref().and_then(Judging::edit).cloned();
+            JudgedFields::new("", ["image", "size"], &edit.unwrap_or_default())
+        })
+    }
+}
+
+fn best_of(form: &EditForm) -> Option<u64> {
+    form.judged.as_ref()?.best_of
 }
 
 fn choose(
@@ -90,10 +137,11 @@ fn choose(
         instruction.ok_or_else(|| refusal("instruction", "is missing; say what to change"))?;
     let n = form.n.unwrap_or(1);
     let seed = form.seed.unwrap_or_else(drawn_seed);
-    if seed > MAX_SEED + 1 - n {
+    let images = best_of(form).unwrap_or(n);
+    if seed > MAX_SEED + 1 - images {
         let message = format!(
-            "must be at most {} for {n} images; send a smaller seed",
-            MAX_SEED + 1 - n
+            "must be at most {} for {images} images; send a smaller seed",
+            MAX_SEED + 1 - images
         );
         return Err(refusal("seed", message));
     }

@@ -1,12 +1,13 @@
 //! Reads a receipt that a client sends: untrusted input like any other.
 use super::{
-    form::{FormLimits, MAX_SEED, instruction, output_format, size},
+    form::{FormLimits, MAX_SEED, output_format, size},
     receipt::{Choices, Facts, Receipt, VERSION},
     receipt_body::Dtypes,
 };
 use crate::{
     engine::{OutputFormat, OutputSize, PreprocessRule, STEPS, Sigmas, SigmasError},
     http::{
+        description::instruction,
         fields::{Fields, Need, quoted},
         json::Json,
         problem::FieldError,
@@ -79,7 +80,7 @@ fn facts(fields: &mut Fields) -> Option<Facts> {
 }
 
 fn choices(fields: &mut Fields, limits: &FormLimits) -> Option<Choices> {
-    let instruction = instruction(fields, Required, limits);
+    let instruction = instruction(fields, Required, limits.instruction_max_bytes);
     let n = fields.integer("n", Required, 1..=limits.max_n);
     let seed = fields.integer("seed", Required, 0..=MAX_SEED + 1 - n.unwrap_or(1));
     let size = match size(fields, Required, limits) {

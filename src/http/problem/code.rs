@@ -71,11 +71,13 @@ codes! {
     UnsupportedMediaType => "unsupported_media_type", 415, InvalidRequestError, "The body is of a type that is not read here.";
     UnsupportedImageFormat => "unsupported_image_format", 422, InvalidRequestError, "The image is of a kind that is not read here.";
     ImageUndecodable => "image_undecodable", 422, InvalidRequestError, "The image cannot be decoded.";
-    ImageUnusable => "image_unusable", 422, InvalidRequestError, "The image was read but cannot be edited.";
+    ImageUnusable => "image_unusable", 422, InvalidRequestError, "The image was read but cannot be used.";
+    QuestionUnusable => "question_unusable", 422, InvalidRequestError, "A question cannot be put to the judge.";
     Internal => "internal", 500, ServerError, "The server failed.";
+    JudgeNotConfigured => "judge_not_configured", 501, ServerError, "The server has no judge.";
     NotReady => "not_ready", 503, OverloadedError, "The model is not ready.";
     Overloaded => "overloaded", 503, OverloadedError, "The queue is full.";
-    DeadlineExceeded => "deadline_exceeded", 504, ServerError, "The edit took too long.";
+    DeadlineExceeded => "deadline_exceeded", 504, ServerError, "The request took too long.";
 }
 
 #[cfg(test)]
@@ -99,7 +101,7 @@ mod tests {
             let expected = match code.status().as_u16() {
                 404 => Kind::NotFoundError,
                 409 => Kind::ConflictError,
-                500 | 504 => Kind::ServerError,
+                500 | 501 | 504 => Kind::ServerError,
                 503 => Kind::OverloadedError,
                 400..=499 => Kind::InvalidRequestError,
                 status => panic!("{}: {status} has no class", code.name()),

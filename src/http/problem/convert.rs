@@ -13,7 +13,12 @@ impl From<EngineError> for Problem {
             EngineError::DeadlineExceeded { .. } => Self::new(Code::DeadlineExceeded, detail),
             EngineError::Image(error) => error.into(),
             EngineError::Edit(error) => error.into(),
-            EngineError::Panicked { .. } | EngineError::Stopped => Self::internal(error),
+            EngineError::NoJudge => Self::new(Code::JudgeNotConfigured, detail),
+            // Whoever asks a judge knows which fields it reads, and answers this one itself. A client that left reads nothing.
+            EngineError::Judge { .. }
+            | EngineError::ClientLeft
+            | EngineError::Panicked { .. }
+            | EngineError::Stopped => Self::internal(error),
         }
     }
 }
@@ -37,19 +42,26 @@ impl From<EditError> for Problem {
 
 impl From<ImageError> for Problem {
     fn from(error: ImageError) -> Self {
+        Self::image(error, "/image")
+    }
+}
+
+impl Problem {
+    /// An image that cannot be used; `at` is its pointer.
+    pub fn image(error: ImageError, at: &str) -> Self {
         let (code, pointer) = match &error {
-            ImageError::Empty => (Code::InvalidRequest, "/image"),
+            ImageError::Empty => (Code::InvalidRequest, at),
             ImageError::TooManyBytes { .. }
             | ImageError::TooManyPixels { .. }
-            | ImageError::SideTooLong { .. } => (Code::ImageTooLarge, "/image"),
+            | ImageError::SideTooLong { .. } => (Code::ImageTooLarge, at),
             ImageError::UnknownFormat { .. }
             | ImageError::Unsupported { .. }
-            | ImageError::Animated { .. } => (Code::UnsupportedImageFormat, "/image"),
+            | ImageError::Animated { .. } => (Code::UnsupportedImageFormat, at),
             ImageError::Truncated { .. } | ImageError::Damaged { .. } => {
-                (Code::ImageUndecodable, "/image")
+                (Code::ImageUndecodable, at)
             }
             ImageError::TooSmall { .. } | ImageError::TooElongated { .. } => {
-                (Code::ImageUnusable, "/image")
+                (Code::ImageUnusable, at)
             }
             ImageError::BadSize { .. } | ImageError::SizeOutOfRange { .. } => {
                 (Code::InvalidRequest, "/size")

@@ -19,12 +19,22 @@ pub const NOT_READY: &[Code] = &[Code::NotReady, Code::Internal];
 
 /// Codes of an edit: all but those of the router.
 pub fn edit_codes() -> Vec<Code> {
-    let of_router = [Code::RouteNotFound, Code::MethodNotAllowed];
-    Code::ALL
-        .iter()
-        .copied()
-        .filter(|code| !of_router.contains(code))
-        .collect()
+    all_but(&[Code::RouteNotFound, Code::MethodNotAllowed])
+}
+
+/// Codes of a score: those of an edit, without receipts and without a choice of the answer's form.
+pub fn score_codes() -> Vec<Code> {
+    all_but(&[
+        Code::RouteNotFound,
+        Code::MethodNotAllowed,
+        Code::NotAcceptable,
+        Code::ReceiptMismatch,
+    ])
+}
+
+fn all_but(others: &[Code]) -> Vec<Code> {
+    let codes = Code::ALL.iter().copied();
+    codes.filter(|code| !others.contains(code)).collect()
 }
 
 /// Documents what every operation can answer.
@@ -33,6 +43,8 @@ pub struct AnyProblem;
 pub struct NotReadyProblem;
 /// Documents what an edit can answer.
 pub struct EditProblem;
+/// Documents what a score can answer.
+pub struct ScoreProblem;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
@@ -51,6 +63,12 @@ impl IntoResponses for NotReadyProblem {
 impl IntoResponses for EditProblem {
     fn responses() -> Responses {
         document(&edit_codes())
+    }
+}
+
+impl IntoResponses for ScoreProblem {
+    fn responses() -> Responses {
+        document(&score_codes())
     }
 }
 

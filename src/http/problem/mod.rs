@@ -2,6 +2,7 @@
 mod code;
 mod convert;
 mod documented;
+mod judge;
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use code::{Code, Kind};
-pub use documented::{AnyProblem, EditProblem, NotReadyProblem};
+pub use documented::{AnyProblem, EditProblem, NotReadyProblem, ScoreProblem};
+pub use judge::JudgedFields;
 
 /// Field errors listed in one answer at most.
 const MAX_LISTED: usize = 32;

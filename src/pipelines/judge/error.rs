@@ -15,7 +15,11 @@ pub enum JudgeError {
     #[error(
         "a question is {tokens} tokens with its pictures, this judge reads {limit}; shorten it"
     )]
-    TooLong { tokens: usize, limit: usize },
+    TooLong {
+        question: String,
+        tokens: usize,
+        limit: usize,
+    },
     /// The caller's to mend.
     #[error(
         "the {picture} picture is {width}x{height}, and this judge sees nothing in sides below {smallest} px; send a larger picture"

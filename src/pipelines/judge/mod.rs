@@ -3,6 +3,7 @@ mod answers;
 mod calibration;
 mod error;
 mod score;
+mod warning;
 
 use std::collections::HashMap;
 
@@ -15,6 +16,7 @@ pub use self::{
     calibration::{Calibration, CalibrationError, Temperatures},
     error::JudgeError,
     score::{Overall, Score, Verdict},
+    warning::ScoreWarning,
 };
 use super::{
     image::to_pixels,
@@ -24,7 +26,7 @@ use crate::{
     models::{
         error::LoadResult,
         folder::Folder,
-        vlm::{Illustrated, ImageTokens, Picture, Rounding, Shown, VisionLanguageModel},
+        vlm::{Illustrated, ImageTokens, Picture, Prompt, Rounding, Shown, VisionLanguageModel},
     },
     nn::Compute,
 };
@@ -118,6 +120,17 @@ impl Judge {
         &self.model
     }
 
+    /// Whether the texts of an edit can be put to this judge; costs no forward pass.
+    ///
+    /// # Errors
+    /// See [`JudgeError::Prompt`].
+    pub fn check(&self, edit: &EditDescription) -> Result<(), JudgeError> {
+        for question in self.settings.questions.about(edit) {
+            self.prompt(&question)?;
+        }
+        Ok(())
+    }
+
     /// Scores one edit. The same bytes give the same numbers, whatever else is scored beside them.
     ///
     /// # Errors
@@ -130,7 +143,8 @@ impl Judge {
             edited: self.picture(&input.edited)?,
         };
         let logits = self.ask(&pair, &questions)?;
-        score::score(questions, &logits, &self.settings)
+        let warnings = warning::of(input, &self.settings.questions);
+        score::score(questions, &logits, &self.settings, warnings)
     }
 
     /// The answers to `questions`, differentiable in the pixels of `pair`.
@@ -159,21 +173,25 @@ impl Judge {
         Ok(AnswerLogits::cat(&answers)?)
     }
 
+    fn prompt(&self, question: &Question) -> Result<Prompt, JudgeError> {
+        let prompt = self
+            .model
+            .chat()
+            .prompt(&question.text, shown_by(question).len());
+        prompt.map_err(|source| JudgeError::Prompt {
+            question: question.text.clone(),
+            source,
+        })
+    }
+
     fn illustrate(
         &self,
         pair: &Pair,
         question: &Question,
         seen: &mut HashMap<(Which, Shown), ImageTokens>,
     ) -> Result<Illustrated, JudgeError> {
-        let shows: &[Which] = match question.shows {
-            Shows::Both => &[Which::Reference, Which::Edited],
-            Shows::Edited => &[Which::Edited],
-        };
-        let prompt = self.model.chat().prompt(&question.text, shows.len());
-        let prompt = prompt.map_err(|source| JudgeError::Prompt {
-            question: question.text.clone(),
-            source,
-        })?;
+        let shows = shown_by(question);
+        let prompt = self.prompt(question)?;
         let shown = self.model.shown(shows.len());
         let mut images = Vec::with_capacity(shows.len());
         for which in shows {
@@ -192,7 +210,11 @@ impl Judge {
         let limit = self.model.decoder().config().max_position_embeddings;
         let tokens = item.len()?;
         if tokens > limit {
-            return Err(JudgeError::TooLong { tokens, limit });
+            return Err(JudgeError::TooLong {
+                question: question.text.clone(),
+                tokens,
+                limit,
+            });
         }
         Ok(item)
     }
@@ -229,6 +251,14 @@ impl Judge {
 /// The device refuses.
 pub fn unit(pixels: &Tensor) -> candle_core::Result<Tensor> {
     pixels.affine(0.5, 0.5)
+}
+
+/// The pictures of a question, in order.
+fn shown_by(question: &Question) -> &'static [Which] {
+    match question.shows {
+        Shows::Both => &[Which::Reference, Which::Edited],
+        Shows::Edited => &[Which::Edited],
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

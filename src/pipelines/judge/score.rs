@@ -2,7 +2,7 @@
 use candle_core::{DType, Tensor};
 use serde::Deserialize;
 
-use super::{AnswerLogits, JudgeError, JudgeSettings};
+use super::{AnswerLogits, JudgeError, JudgeSettings, ScoreWarning};
 use crate::pipelines::questions::{Answer, Question, QuestionKind};
 
 /// How edit success and preservation become one number.
@@ -40,12 +40,14 @@ pub struct Score {
     pub preservation: f64,
     /// Of the two; a caller's own questions do not change it.
     pub overall: f64,
+    pub warnings: Vec<ScoreWarning>,
 }
 
 pub(super) fn score(
     questions: Vec<Question>,
     logits: &AnswerLogits,
     settings: &JudgeSettings,
+    warnings: Vec<ScoreWarning>,
 ) -> Result<Score, JudgeError> {
     let (yes, no) = (values(&logits.yes)?, values(&logits.no)?);
     let verdicts: Vec<_> = questions
@@ -84,6 +86,7 @@ pub(super) fn score(
             Overall::Mean => (edit_success + preservation) / 2.0,
         },
         verdicts,
+        warnings,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The parts of a multipart body, as the fields of a form.
+//! The parts of a multipart body, as fields.
 use std::borrow::Cow;
 
 use axum::{
@@ -7,8 +7,7 @@ use axum::{
     http::HeaderMap,
 };
 
-use super::form::{EditForm, FormLimits};
-use crate::http::{
+use super::{
     fields::{Fields, clipped},
     json::Json,
     problem::{Code, FieldError, Problem},
@@ -16,8 +15,17 @@ use crate::http::{
 
 /// More parts than a form has fields are a defect or an attack.
 const MAX_PARTS: usize = 64;
-/// Fields that a part writes as JSON text.
-const JSON_FIELDS: [&str; 5] = ["n", "steps", "seed", "quality", "receipt"];
+
+/// How the parts of a form are read; all others are plain text.
+#[derive(Debug)]
+pub struct PartKinds {
+    /// File parts; `name[]` is read as well.
+    pub files: &'static [&'static str],
+    /// Values that a part writes as JSON text.
+    pub values: &'static [&'static str],
+    /// Lists and objects that a part writes as JSON text.
+    pub structures: &'static [&'static str],
+}
 
 /// The parts of one body, in order.
 pub struct Parts(Vec<(String, Bytes)>);
@@ -57,50 +65,40 @@ impl Parts {
         Ok(Self(parts))
     }
 
-    /// Reads the parts as fields.
-    pub fn read(&self, limits: &FormLimits) -> Result<EditForm, Problem> {
-        let is_image = |name: &str| name == "image" || name == "image[]";
-        let (images, others): (Vec<_>, Vec<_>) =
-            self.0.iter().partition(|(name, _)| is_image(name));
+    /// The parts as fields.
+    pub fn fields(&self, kinds: &PartKinds) -> Fields<'_> {
+        let mut files = Vec::new();
         let mut errors = Vec::new();
         let mut entries = Vec::new();
-        for (name, bytes) in others {
-            match value(name, bytes) {
+        for (name, bytes) in &self.0 {
+            let file = name.strip_suffix("[]").unwrap_or(name);
+            if kinds.files.contains(&file) {
+                files.push((file, bytes));
+                continue;
+            }
+            match value(name, bytes, kinds) {
                 Ok(value) => entries.push((Cow::Borrowed(name.as_str()), value)),
                 Err(message) => {
                     errors.push(FieldError::new(format!("/{}", clipped(name)), message))
                 }
             }
         }
-        let mut fields = Fields::new("", entries);
+        let mut fields = Fields::new("", entries).with_files(files);
         fields.errors = errors;
-        let image = match images.as_slice() {
-            [] => {
-                fields.refuse("image", "is missing; add it as a file part");
-                Vec::new()
-            }
-            [(_, bytes)] => bytes.to_vec(),
-            several => {
-                let message = format!("is given {} times; send exactly one image", several.len());
-                fields.refuse("image", message);
-                Vec::new()
-            }
-        };
-        EditForm::read(fields, Some(image), limits)
+        fields
     }
 }
 
 /// A part's text as the JSON value that it stands for.
-fn value<'a>(name: &str, bytes: &'a [u8]) -> Result<Json<'a>, String> {
+fn value<'a>(name: &str, bytes: &'a [u8], kinds: &PartKinds) -> Result<Json<'a>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;
-    if !JSON_FIELDS.contains(&name) {
+    let structure = kinds.structures.contains(&name);
+    if !structure && !kinds.values.contains(&name) {
         return Ok(Json::Text(Cow::Borrowed(text)));
     }
     match Json::parse(bytes) {
         Ok(value) => Ok(value),
-        Err(error) if name == "receipt" => {
-            Err(format!("is not JSON: {error}; send the receipt's own text"))
-        }
+        Err(error) if structure => Err(format!("is not JSON: {error}; send it as JSON text")),
         Err(_) => Ok(Json::Text(Cow::Borrowed(text))),
     }
 }

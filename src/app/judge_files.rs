@@ -1,0 +1,72 @@
+//! The files that tell a judge what to ask and how to weigh the answers.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::AppError;
+use crate::{
+    config::{self, OverallChoice, SpellingChoice},
+    pipelines::{
+        judge::{Calibration, JudgeSettings, Overall, Spelling, Temperatures},
+        questions::QuestionSet,
+    },
+};
+
+/// How a judge is to answer, read and checked before any weight is.
+#[derive(Clone, Debug)]
+pub struct JudgeFiles {
+    pub(super) settings: JudgeSettings,
+    /// With its path, for messages.
+    pub(super) calibration: Option<(PathBuf, Calibration)>,
+}
+
+impl JudgeFiles {
+    /// # Errors
+    /// A file that cannot be read or used.
+    pub fn read(judge: &config::Judge) -> Result<Self, AppError> {
+        let questions = match &judge.questions_file {
+            None => QuestionSet::built_in(),
+            Some(path) => QuestionSet::parse(&text("questions_file", path)?).map_err(|source| {
+                AppError::Questions {
+                    path: path.clone(),
+                    source,
+                }
+            })?,
+        };
+        let calibration = match &judge.calibration_file {
+            None => None,
+            Some(path) => {
+                let parsed = Calibration::parse(&text("calibration_file", path)?);
+                let calibration = parsed.map_err(|source| AppError::Calibration {
+                    path: path.clone(),
+                    source,
+                })?;
+                Some((path.clone(), calibration))
+            }
+        };
+        Ok(Self {
+            settings: JudgeSettings {
+                questions,
+                spelling: match judge.answer_spelling {
+                    SpellingChoice::Exact => Spelling::Exact,
+                    SpellingChoice::Pooled => Spelling::Pooled,
+                },
+                overall: match judge.overall {
+                    OverallChoice::Product => Overall::Product,
+                    OverallChoice::Mean => Overall::Mean,
+                },
+                temperatures: Temperatures::default(),
+            },
+            calibration,
+        })
+    }
+}
+
+fn text(key: &'static str, path: &Path) -> Result<String, AppError> {
+    fs::read_to_string(path).map_err(|source| AppError::JudgeFile {
+        key,
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,15 @@
+//! Composition root: from settings to loaded models, and to a running service.
+mod editor;
+mod error;
+mod judge;
+mod judge_files;
+mod loader;
+mod service;
+
+pub use error::AppError;
+pub use judge_files::JudgeFiles;
+pub use loader::Loader;
+pub use service::Application;
+
+/// What whoever uses the embedded bundle has to know.
+pub const UNTRAINED: &str = "the built-in bundle is untrained: its weights are random and its results are noise; name a trained bundle with --model";

@@ -1,0 +1,109 @@
+//! The service: an address, an engine with its models on the way, and the routes.
+use std::{
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use tokio::net::TcpListener;
+
+use super::{AppError, JudgeFiles, Loader, UNTRAINED};
+use crate::{
+    config::{Config, Server},
+    engine::{Engine, EngineLimits, Readiness, Resident},
+    http::{self, HttpState},
+    models::hub::PullProgress,
+};
+
+/// The service, bound to its address, with its model on the way.
+pub struct Application {
+    listener: TcpListener,
+    address: SocketAddr,
+    engine: Engine,
+    http: HttpState,
+    server: Server,
+}
+
+impl Application {
+    /// Binds the address first, so that a taken port costs no model load; the device thread then loads the model.
+    ///
+    /// # Errors
+    /// The address or a thread is not to be had, or a file of the judge's settings cannot be used.
+    pub async fn build(config: Config) -> Result<Self, AppError> {
+        let wanted = SocketAddr::new(config.server.host, config.server.port);
+        let bound = |source| AppError::Bind {
+            address: wanted,
+            source,
+        };
+        let listener = TcpListener::bind(wanted).await.map_err(bound)?;
+        let address = listener.local_addr().map_err(bound)?;
+        let files = JudgeFiles::read(&config.judge)?;
+        let settings = config.clone();
+        let engine = Engine::start(EngineLimits::from(&config), move || {
+            let loader = Loader::new(&settings, &LogProgress)?;
+            Ok::<_, AppError>(Resident {
+                editor: loader.editor()?,
+                judge: loader.judge(&files)?,
+            })
+        })
+        .map_err(|source| AppError::Thread { source })?;
+        tracing::info!(%address, "listening; the model is being loaded");
+        if config.model.reference.is_none() {
+            tracing::warn!("{UNTRAINED}");
+        }
+        if address.ip() != Ipv4Addr::LOCALHOST {
+            tracing::warn!(
+                "other machines can reach this address, and nothing asks them who they are"
+            );
+        }
+        Ok(Self {
+            listener,
+            address,
+            http: HttpState::new(engine.clone(), &config),
+            engine,
+            server: config.server,
+        })
+    }
+
+    /// Where it listens, with the port that 0 stood for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is done, then lets running edits finish within the grace time.
+    ///
+    /// # Errors
+    /// The model could not be loaded or warmed up.
+    pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+        let engine = self.engine;
+        let failed = async {
+            match engine.started().await {
+                Readiness::Failed { cause } => AppError::Start { cause },
+                _ => {
+                    tracing::info!("ready");
+                    std::future::pending().await
+                }
+            }
+        };
+        let served = http::serve(self.listener, http::router(self.http), &self.server, stop);
+        tokio::select! {
+            () = served => Ok(()),
+            error = failed => Err(error),
+        }
+    }
+}
+
+/// Downloads of a service go to its log, one line a file.
+struct LogProgress;
+
+impl PullProgress for LogProgress {
+    fn file(&self, path: &str, size: u64, have: u64) {
+        tracing::info!(
+            file = path,
+            size_bytes = size,
+            have_bytes = have,
+            "downloading"
+        );
+    }
+
+    fn advance(&self, _bytes: u64) {}
+}
