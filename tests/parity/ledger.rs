@@ -85,6 +85,32 @@ impl<'a> Ledger<'a> {
         }
     }
 
+    /// As [`Self::values`], of values whose gradient is not tiny: a first step of AdamW without momentum is the sign of it.
+    pub fn values_where(
+        &mut self,
+        name: &str,
+        (ours, theirs): (&[f64], &[f64]),
+        gradients: &[f64],
+        family: &str,
+    ) {
+        let share = match self.tolerances.of("after1") {
+            Ok(rule) => rule.gradient_share().unwrap_or(0.0),
+            Err(reason) => return self.fail(name, &reason),
+        };
+        let most = gradients
+            .iter()
+            .fold(0.0, |most: f64, grad| most.max(grad.abs()));
+        let counted = |values: &[f64]| -> Vec<f64> {
+            let values = values.iter().zip(gradients);
+            let counted = values.filter(|(_, grad)| grad.abs() > share * most);
+            counted.map(|(value, _)| *value).collect()
+        };
+        if ours.len() != theirs.len() || ours.len() != gradients.len() {
+            return self.fail(name, "another number of values than recorded");
+        }
+        self.values(name, &counted(ours), &counted(theirs), family);
+    }
+
     /// Compares texts, which must be equal.
     pub fn texts(&mut self, name: &str, ours: &[String], theirs: &[String]) {
         let share = |equal: bool| [f64::from(u8::from(equal))];

@@ -19,7 +19,7 @@ pub fn compare(system: &System, ledger: &mut Ledger) -> Result<(), Failure> {
             "fp32_t_scaled" => times(system, DType::F32)?,
             "gpu_bf16_t_scaled" => times(system, DType::BF16)?,
             "logit_normal_weight_at" => [0.02, 0.25, 0.5, 0.9, 0.98]
-                .map(crate::train::logit_normal)
+                .map(npedit::training::losses::flow::logit_normal)
                 .to_vec(),
             warp => {
                 let (shift, steps) =

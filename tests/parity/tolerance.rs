@@ -14,6 +14,8 @@ pub struct Rule {
     identical_percent: Option<f64>,
     /// The cosine of the angle between both must be above this.
     cosine: Option<f64>,
+    /// Only values whose gradient is above this share of the largest count.
+    gradient_share: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,6 +62,7 @@ impl Tolerances {
                     bound,
                     identical_percent: None,
                     cosine: None,
+                    gradient_share: None,
                 })
             }
             Value::String(text) => Rule::parse(text),
@@ -77,8 +80,14 @@ impl Rule {
             .map(|clause| clause.split_whitespace().collect::<Vec<_>>());
         let number = |word: &str| word.parse::<f64>().map_err(|_| unreadable());
         let first = clauses.next().ok_or_else(unreadable)?;
+        let mut gradient_share = None;
         let bound = match first[..] {
-            ["abs", bound] => Bound::Absolute(number(bound)?),
+            // where the rule before it said
+            ["abs", bound] | ["abs", bound, "there", "too"] => Bound::Absolute(number(bound)?),
+            ["abs", bound, "where", "|g|", ">", share, "max|g|"] => {
+                gradient_share = Some(number(share)?);
+                Bound::Absolute(number(bound)?)
+            }
             ["rel", bound] | ["rel", bound, "of", "max|g|"] => Bound::Relative(number(bound)?),
             _ => return Err(unreadable()),
         };
@@ -86,6 +95,7 @@ impl Rule {
             bound,
             identical_percent: None,
             cosine: None,
+            gradient_share,
         };
         for clause in clauses {
             match clause[..] {
@@ -97,6 +107,11 @@ impl Rule {
             }
         }
         Ok(rule)
+    }
+
+    /// Share of the largest gradient below which a value does not count.
+    pub fn gradient_share(&self) -> Option<f64> {
+        self.gradient_share
     }
 
     /// Compares flattened tensors of equal length.
@@ -176,13 +191,18 @@ fn rules_are_read_as_written() {
         (gradient.bound, gradient.cosine),
         (Bound::Relative(1e-3), Some(0.99999))
     );
+    let update = rule("abs 1e-6 where |g| > 1e-4 max|g|");
+    assert_eq!(
+        (update.bound, update.gradient_share),
+        (Bound::Absolute(1e-6), Some(1e-4))
+    );
     for text in [
         "",
         "about 1e-4",
         "rel",
         "rel x",
         "abs 1, mostly identical",
-        "abs 1e-6 where |g| > 1e-4 max|g|",
+        "abs 1e-6 where it matters",
     ] {
         assert!(Rule::parse(text).is_err(), "{text}");
     }

@@ -3,9 +3,10 @@ use candle_core::{D, Tensor, Var};
 use npedit::{
     models::vlm::{Illustrated, ImageTokens, Picture, Rounding},
     pipelines::{
-        judge::{AnswerLogits, Judge, Pair, unit},
+        judge::{Judge, Pair, unit},
         questions::{Answer, EditDescription, EditType, Question, QuestionKind, Shows},
     },
+    training::losses::judge::answer_losses,
 };
 use serde_json::Value;
 
@@ -55,7 +56,7 @@ impl Case<'_> {
     }
 
     fn compare(&self, ledger: &mut Ledger) -> Result<(), Failure> {
-        let questions = self.questions()?;
+        let questions = questions(self.json)?;
         self.rules(&questions, ledger)?;
         self.images(ledger)?;
         self.prompts(&questions, ledger)?;
@@ -70,40 +71,6 @@ impl Case<'_> {
         }
         ledger.skip(&self.out("hf_processor_input_ids"), INFORMATIVE);
         Ok(())
-    }
-
-    /// The recorded wording, which is not that of the repository.
-    fn questions(&self) -> Result<[Question; 2], Failure> {
-        let question = |name: &str, kind| {
-            let whole = self.recorded(&format!("text_{name}"))?;
-            let whole = whole.as_str().ok_or("a prompt is no text")?;
-            let (_, after) = whole
-                .rsplit_once("</img>\n")
-                .ok_or("a prompt without image")?;
-            let (text, _) = after
-                .split_once("<|im_end|>")
-                .ok_or("a prompt without end")?;
-            let target = self.recorded(&format!("target_{name}"))?;
-            let pictures = whole.matches("<img>").count();
-            Ok::<_, Failure>(Question {
-                kind,
-                shows: if pictures == 1 {
-                    Shows::Edited
-                } else {
-                    Shows::Both
-                },
-                text: text.into(),
-                expected: if target == "Yes" {
-                    Answer::Yes
-                } else {
-                    Answer::No
-                },
-            })
-        };
-        Ok([
-            question("edit", QuestionKind::Edit)?,
-            question("identity", QuestionKind::Preservation)?,
-        ])
     }
 
     /// The repository's questions show and expect the same for this type of edit.
@@ -310,7 +277,8 @@ impl Case<'_> {
         let edited = Var::from_tensor(&self.edited()?)?;
         let logits = self.judge.ask(&self.pair(edited.as_tensor())?, questions)?;
         for temperature in TEMPERATURES {
-            let losses = losses(&logits, questions, temperature.parse()?)?;
+            let expected = questions.each_ref().map(|question| question.expected);
+            let losses = answer_losses(&logits, &expected, temperature.parse()?)?;
             let [edit, identity] = [losses.get(0)?, losses.get(1)?];
             let mean = ((&edit + &identity)? * 0.5)?;
             for (name, loss) in [("edit", edit), ("identity", identity), ("mean", mean)] {
@@ -336,17 +304,33 @@ impl Case<'_> {
     }
 }
 
-/// Cross-entropy of the scaled pair of logits, `[Q]`.
-fn losses(
-    logits: &AnswerLogits,
-    questions: &[Question; 2],
-    temperature: f64,
-) -> Result<Tensor, Failure> {
-    let signs = questions.iter().map(|question| match question.expected {
-        Answer::Yes => 1f32,
-        Answer::No => -1.0,
-    });
-    let signs = Tensor::from_iter(signs, logits.yes.device())?;
-    let right = ((logits.margin()? * signs)? * temperature)?;
-    Ok((right.neg()?.exp()? + 1.0)?.log()?)
+/// The recorded wording of one case, which is not that of the repository.
+pub fn questions(json: &Value) -> Result<[Question; 2], Failure> {
+    let expected = &json["expected"];
+    let question = |name: &str, kind| {
+        let whole = text(expected, &format!("text_{name}"))?;
+        let (_, after) = whole
+            .rsplit_once("</img>\n")
+            .ok_or("a prompt without image")?;
+        let (question, _) = after
+            .split_once("<|im_end|>")
+            .ok_or("a prompt without end")?;
+        let pictures = whole.matches("<img>").count();
+        Ok::<_, Failure>(Question {
+            kind,
+            shows: match pictures {
+                1 => Shows::Edited,
+                _ => Shows::Both,
+            },
+            text: question.into(),
+            expected: match text(expected, &format!("target_{name}"))? {
+                "Yes" => Answer::Yes,
+                _ => Answer::No,
+            },
+        })
+    };
+    Ok([
+        question("edit", QuestionKind::Edit)?,
+        question("identity", QuestionKind::Preservation)?,
+    ])
 }

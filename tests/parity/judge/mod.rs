@@ -1,6 +1,8 @@
 //! The judge: prompts, pre-processing, image tokens, answers, and their gradients in the pixels.
 mod internvl;
 
+pub use internvl::questions;
+
 use candle_core::DType;
 use npedit::{
     models::{files::Files, folder::Folder},
@@ -25,7 +27,7 @@ pub fn compare(variant: &Variant, ledger: &mut Ledger) -> Result<(), Failure> {
 }
 
 /// A judge beside the variant's bundle, in float32.
-fn load(variant: &Variant, name: &str) -> Result<Judge, Failure> {
+pub fn load(variant: &Variant, name: &str) -> Result<Judge, Failure> {
     let compute = Compute {
         device: device()?,
         dtype: DType::F32,

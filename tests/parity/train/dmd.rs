@@ -3,6 +3,10 @@ use candle_core::{Result as TensorResult, Tensor};
 use npedit::{
     models::zimage::{Captions, Transformer},
     pipelines::sampler::predict_x0,
+    training::losses::{
+        dmd::{CleanPredictions, Normaliser, direction},
+        flow::noised,
+    },
 };
 use serde_json::Value;
 
@@ -60,38 +64,33 @@ impl Dmd {
         let x0 = &x0.detach();
         let level = f64::from(inputs.time);
         let time = Tensor::new(&[inputs.time], x0.device())?;
-        let noisy = (x0.affine(1.0 - level, 0.0)? + inputs.noise.affine(level, 0.0)?)?;
+        let noisy = noised(x0, &inputs.noise, &time)?;
         let fake = fake.velocity(&noisy, &time, &inputs.edited)?.detach();
         let conditional = teacher.velocity(&noisy, &time, &inputs.edited)?;
         let unconditional = teacher.velocity(&noisy, &time, &inputs.unconditional)?;
         let guided = (&conditional - &unconditional)?.affine(inputs.guidance_scale, 0.0)?;
         let real = (&unconditional + guided)?;
-        let x0_fake = predict_x0(&noisy, &fake, level)?;
-        let x0_real = predict_x0(&noisy, &real, level)?;
-        let p_real = (x0 - &x0_real)?;
-        let difference = (&p_real - (x0 - &x0_fake)?)?;
+        let predictions = CleanPredictions {
+            real: predict_x0(&noisy, &real, level)?,
+            fake: predict_x0(&noisy, &fake, level)?,
+        };
+        let p_real = (x0 - &predictions.real)?;
         let weight_per_pixel = p_real.abs()?.mean_keepdim(1)?.maximum(1e-8)?;
         let weight_per_sample = p_real.abs()?.mean_keepdim((1, 2, 3))?.maximum(1e-8)?;
         Ok(Self {
-            per_pixel: difference.broadcast_div(&weight_per_pixel)?,
-            per_sample: difference.broadcast_div(&weight_per_sample)?,
+            per_pixel: direction(x0, &predictions, Normaliser::PerPixel)?,
+            per_sample: direction(x0, &predictions, Normaliser::PerSample)?,
             time,
             noisy,
             fake,
             conditional,
             unconditional,
             real,
-            x0_fake,
-            x0_real,
+            x0_fake: predictions.fake,
+            x0_real: predictions.real,
             weight_per_pixel,
             weight_per_sample,
         })
-    }
-
-    /// A loss whose gradient by x0 is `gradient`, up to the mean: `mean 0.5 (x0 - stop(x0 - gradient))^2`.
-    pub fn loss(&self, x0: &Tensor, gradient: &Tensor) -> TensorResult<Tensor> {
-        let target = (x0.detach() - gradient)?;
-        (x0 - target)?.sqr()?.affine(0.5, 0.0)?.mean_all()
     }
 
     /// Everything by its recorded name, with the family of its tolerance.

@@ -1,10 +1,17 @@
 //! One update of the fake score, merged and un-merged: loss and gradients.
 use candle_core::{Tensor, backprop::GradStore};
-use npedit::models::zimage::Transformer;
+use npedit::{
+    models::zimage::Transformer,
+    training::{
+        losses::flow::{losses, noised},
+        optimiser::gradients_of,
+    },
+};
 
 use super::{
     rollout::Start,
     tracked::{Adapter, Gradients, Vars, bundle_weights, full},
+    updates::{Recorded, scaled},
 };
 use crate::{
     ledger::{Failure, Ledger, values},
@@ -36,16 +43,15 @@ fn compare_one(
     let start = Start::read(system, case, "in.train.fake")?;
     let x0 = start.unroll(&system.bundle.generator.0)?.x0.detach();
     let time = system.tensor("in.train.fake.u_fake")?;
-    let level = values(&time)?[0];
     let noise = system.latents("in.train.fake.eps_fake")?;
-    let noisy = (x0.affine(1.0 - level, 0.0)? + noise.affine(level, 0.0)?)?;
-    let target = (noise - x0)?;
+    let noisy = noised(&x0, &noise, &time)?;
+    let target = (&noise - &x0)?;
     let velocity = fake.velocity(
         &noisy,
         &time,
         &system.captions(text(case, "edited_caption")?)?,
     )?;
-    let loss = (&velocity - &target)?.sqr()?.mean_all()?;
+    let loss = losses(&velocity, &x0, &noise)?.mean_all()?;
     ledger.tensor(&out("t"), &time, "timesteps")?;
     for (name, tensor, family) in [
         ("x_t", &noisy, "latents"),
@@ -54,7 +60,15 @@ fn compare_one(
     ] {
         ledger.tensor(&out(name), &tensor.unsqueeze(2)?, family)?;
     }
-    compare_loss(system, id, (&loss, &loss.backward()?, vars), ledger)
+    let mut grads = loss.backward()?;
+    compare_loss(system, id, (&loss, &grads, vars), ledger)?;
+    let gradients = gradients_of(vars, &mut grads);
+    let recorded = Recorded {
+        out: format!("out.train.{id}"),
+        expected: (format!("train.{id}.expected"), &train["expected"][id]),
+    };
+    let second = scaled(&gradients, -0.5)?;
+    recorded.compare(system, vars, [gradients, second], ledger)
 }
 
 /// The loss, recorded as a tensor and a number, and all of its gradients.

@@ -1,14 +1,20 @@
 //! The generator's unrolled steps, and the losses that go back through all of them.
+use std::collections::BTreeMap;
+
 use candle_core::{Tensor, Var, backprop::GradStore};
 use npedit::{
     models::zimage::{Captions, PaddingAttention, Transformer},
-    pipelines::sampler::predict_x0,
+    pipelines::{judge::Judge, sampler::predict_x0},
+    training::optimiser as opt,
 };
 use serde_json::Value;
 
 use super::{
     dmd::{Dmd, DmdInputs},
+    judged::Judged,
+    losses::Losses,
     tracked::{Adapter, Gradients, Vars, bundle_weights, full, student_weights},
+    updates::{Recorded, scaled},
 };
 use crate::{
     edit::clipped,
@@ -85,51 +91,69 @@ impl Start {
 /// One recorded pass over one case.
 struct Pass<'a> {
     system: &'a System<'a>,
-    id: &'a str,
+    judge: &'a Judge,
     case: &'a Value,
-    mode: &'a str,
+    /// Where its noise is recorded, such as `in.train.main`.
+    inputs: String,
+    /// Where its tensors are recorded, such as `out.train.main.masked`.
+    out: String,
+    /// Where its numbers are recorded, such as `main.masked`.
+    key: String,
 }
 
-pub fn compare(system: &System, ledger: &mut Ledger) -> Result<(), Failure> {
+/// Gradients of each loss by parameter.
+type ByLoss = BTreeMap<&'static str, opt::Gradients>;
+
+const LOSSES: [&str; 6] = ["dmd_pp", "dmd_ps", "mse", "vlm", "total", "total_ps"];
+
+pub fn compare(system: &System, judge: &Judge, ledger: &mut Ledger) -> Result<(), Failure> {
     let train = &system.variant.cases["train"];
     let recorded = train["expected"].as_object().ok_or("nothing is expected")?;
+    let mut totals = BTreeMap::new();
     for (id, case) in train["cases"].as_object().into_iter().flatten() {
         for (mode, padding) in [
             ("fa4", PaddingAttention::Attend),
             ("masked", PaddingAttention::Mask),
         ] {
-            if !recorded.contains_key(&format!("{id}.{mode}")) {
+            let key = format!("{id}.{mode}");
+            if !recorded.contains_key(&key) {
                 continue;
             }
             let pass = Pass {
                 system,
-                id,
+                judge,
                 case,
-                mode,
+                inputs: format!("in.train.{id}"),
+                out: match mode {
+                    "fa4" => format!("out.train.{id}"),
+                    mode => format!("out.train.{id}.{mode}"),
+                },
+                key,
             };
             let (generator, vars) = full(system, student_weights(system)?)?;
-            if let Err(error) = pass.compare(&generator.with_padding(padding), &vars, ledger) {
-                ledger.broken(&format!("train.{id}.{mode}"), &error);
+            match pass.compare(&generator.with_padding(padding), &vars, ledger) {
+                Ok(mut gradients) if mode == "fa4" => {
+                    totals.extend(gradients.remove("total").map(|total| (id.as_str(), total)));
+                }
+                Ok(_) => {}
+                Err(error) => ledger.broken(&format!("train.{id}.{mode}"), &error),
             }
         }
     }
-    compare_adapted(system, ledger)
+    compare_updates(system, &totals, ledger)?;
+    compare_adapted(system, judge, ledger)
 }
 
 impl Pass<'_> {
-    /// `x1` of the main mode is `out.train.ID.x1`, of the other `out.train.ID.masked.x1`.
     fn out(&self, name: &str) -> String {
-        match self.mode {
-            "fa4" => format!("out.train.{}.{name}", self.id),
-            mode => format!("out.train.{}.{mode}.{name}", self.id),
-        }
+        format!("{}.{name}", self.out)
     }
 
     fn expected(&self, key: &str) -> (String, Option<f64>) {
-        let case = format!("{}.{}", self.id, self.mode);
-        let recorded = &self.system.variant.cases["train"]["expected"][&case];
+        let recorded = &self.system.variant.cases["train"]["expected"][&self.key];
         let value = key.split('.').fold(recorded, |value, key| &value[key]);
-        (format!("train.{case}.expected.{key}"), value.as_f64())
+        let name = format!("train.{}.expected.{key}", self.key);
+        (name, value.as_f64())
     }
 
     fn compare(
@@ -137,9 +161,9 @@ impl Pass<'_> {
         generator: &Transformer,
         vars: &Vars,
         ledger: &mut Ledger,
-    ) -> Result<(), Failure> {
+    ) -> Result<ByLoss, Failure> {
         let system = self.system;
-        let start = Start::read(system, self.case, &format!("in.train.{}", self.id))?;
+        let start = Start::read(system, self.case, &self.inputs)?;
         self.compare_inputs(&start, ledger)?;
         let rollout = start.unroll(generator)?;
         self.compare_steps(&start, &rollout, ledger)?;
@@ -148,36 +172,71 @@ impl Pass<'_> {
         let leaf = Var::from_tensor(&rollout.x0.detach())?;
         // the text-to-image path has no mask in either mode
         let fake = full_fake(system)?;
-        let teacher = &system.teacher;
-        let inputs = DmdInputs::read(system, self.case, &format!("in.train.{}", self.id))?;
-        let dmd = Dmd::run(&inputs, leaf.as_tensor(), (&fake, teacher))?;
+        let inputs = DmdInputs::read(system, self.case, &self.inputs)?;
+        let dmd = Dmd::run(&inputs, leaf.as_tensor(), (&fake, &system.teacher))?;
         for (name, tensor, family) in dmd.outputs()? {
             self.tensor(name, &tensor, family, ledger)?;
         }
-        let identity = (self.case["task_type"] == "do nothing").then_some(&start.reference);
-        for (loss, short) in [("dmd_pp", "dmd_pp"), ("dmd_ps", "dmd_ps"), ("mse", "mse")] {
-            let value = |x0: &Tensor| -> Result<Option<Tensor>, Failure> {
-                Ok(match (short, identity) {
-                    ("dmd_pp", _) => Some(dmd.loss(x0, &dmd.per_pixel)?),
-                    ("dmd_ps", _) => Some(dmd.loss(x0, &dmd.per_sample)?),
-                    (_, Some(reference)) => Some((x0 - reference)?.sqr()?.mean_all()?),
-                    _ => None,
-                })
-            };
+        let judged = Judged::read(system, self.judge, self.case)?;
+        self.compare_answers(&judged, leaf.as_tensor(), ledger)?;
+        let losses = Losses {
+            weights: &system.variant.cases["train"]["weights"],
+            dmd,
+            judged,
+            identity: (self.case["task_type"] == "do nothing").then_some(start.reference),
+        };
+        let mut gradients = ByLoss::new();
+        for loss in LOSSES {
             let (name, recorded) = self.expected(&format!("losses.{loss}"));
-            let (Some(on_leaf), Some(recorded)) = (value(leaf.as_tensor())?, recorded) else {
-                if let Some(recorded) = recorded {
-                    ledger.values(&name, &[0.0], &[recorded], "latents");
-                }
+            let on_leaf = losses.value(loss, leaf.as_tensor())?;
+            if let Some(recorded) = recorded {
+                ledger.values(&name, &values(&on_leaf)?, &[recorded], "dmd_grad_per_pixel");
+            }
+            if loss == "mse" && losses.identity.is_none() {
                 continue;
-            };
-            ledger.values(&name, &values(&on_leaf)?, &[recorded], "dmd_grad_per_pixel");
+            }
             let grads = on_leaf.backward()?;
             let grad = grads.get(&leaf).ok_or("x0 has no gradient")?;
             self.tensor(&format!("dx0_{loss}"), grad, "gradients", ledger)?;
 
-            let whole = value(&rollout.x0)?.ok_or("a loss vanished")?;
-            self.compare_gradients(loss, vars, &whole.backward()?, ledger)?;
+            let mut grads = losses.value(loss, &rollout.x0)?.backward()?;
+            self.compare_gradients(loss, vars, &grads, ledger)?;
+            gradients.insert(loss, opt::gradients_of(vars, &mut grads));
+        }
+        Ok(gradients)
+    }
+
+    /// What the judge is asked, and what it says.
+    fn compare_answers(
+        &self,
+        judged: &Judged,
+        x0: &Tensor,
+        ledger: &mut Ledger,
+    ) -> Result<(), Failure> {
+        let x0 = &x0.detach();
+        self.tensor(
+            "pixel_values_edit",
+            &judged.pixel_values(x0)?,
+            "pixel_values",
+            ledger,
+        )?;
+        if let (name, Some(recorded)) = self.expected("temperature") {
+            ledger.values(&name, &[judged.temperature], &[recorded], "timesteps");
+        }
+        let margins = values(&judged.ask(x0)?.margin()?)?;
+        let names = ["edit", "identity"].into_iter();
+        for (name, (margin, ids)) in names.zip(margins.iter().zip(judged.ids(x0)?)) {
+            let output = self.out(&format!("p_yes_{name}"));
+            if ledger.wants(&output) {
+                let theirs = values(self.system.variant.tensor(&output)?)?;
+                let ours = 1.0 / (1.0 + (-margin).exp());
+                ledger.values(&output, &[ours], &theirs, "judge logits");
+            }
+            let output = self.out(&format!("input_ids_{name}"));
+            if ledger.wants(&output) {
+                let theirs = values(self.system.variant.tensor(&output)?)?;
+                ledger.values(&output, &ids, &theirs, "token ids");
+            }
         }
         Ok(())
     }
@@ -246,7 +305,12 @@ impl Pass<'_> {
         if let (name, Some(recorded)) = self.expected(&format!("grad_norms.{loss}")) {
             gradients.compare_norm(&name, recorded, ledger)?;
         }
-        Ok(())
+        let norms = format!("param_grad_norms_{loss}");
+        let recorded = &self.system.variant.cases["train"]["expected"][&self.key][&norms];
+        if recorded.is_null() {
+            return Ok(());
+        }
+        gradients.compare_norms(&self.expected(&norms).0, recorded, ledger)
     }
 
     /// Compares where recorded; latents there have a frame axis.
@@ -261,7 +325,7 @@ impl Pass<'_> {
         if !ledger.wants(&name) {
             return Ok(());
         }
-        let ours = if ours.rank() == 4 {
+        let ours = if ours.rank() == 4 && name != self.out("pixel_values_edit") {
             ours.unsqueeze(2)?
         } else {
             ours.clone()
@@ -282,43 +346,54 @@ fn full_fake(system: &System) -> Result<Transformer, Failure> {
     Ok(transformer)
 }
 
-/// The editor with low-rank branches: the same first case.
-fn compare_adapted(system: &System, ledger: &mut Ledger) -> Result<(), Failure> {
+/// Two updates of all parameters: the first case's total, then the removal's, enlarged.
+fn compare_updates(
+    system: &System,
+    totals: &BTreeMap<&str, opt::Gradients>,
+    ledger: &mut Ledger,
+) -> Result<(), Failure> {
     let train = &system.variant.cases["train"];
-    let name = "out.train.lora.x0";
-    if !ledger.wants(name) {
-        return Ok(());
-    }
-    let adapter = Adapter::read(system, text(&train["lora"], "student")?)?;
-    let (generator, _) = adapter.beside(&system.bundle.generator.0)?;
-    let start = Start::read(system, &train["cases"]["main"], "in.train.main")?;
-    let rollout = start.unroll(&generator)?;
-    ledger.tensor(name, &rollout.x0.unsqueeze(2)?, "latents")?;
-    let inputs = DmdInputs::read(system, &train["cases"]["main"], "in.train.main")?;
-    let dmd = Dmd::run(
-        &inputs,
-        &rollout.x0.detach(),
-        (&full_fake(system)?, &system.teacher),
-    )?;
-    let recorded = &train["expected"]["lora"]["losses"];
-    for (loss, gradient) in [("dmd_pp", &dmd.per_pixel), ("dmd_ps", &dmd.per_sample)] {
-        if let Some(recorded) = recorded[loss].as_f64() {
-            let ours = values(&dmd.loss(&rollout.x0, gradient)?)?;
-            ledger.values(
-                &format!("train.lora.expected.losses.{loss}"),
-                &ours,
-                &[recorded],
-                "dmd_grad_per_pixel",
-            );
+    let (Some(first), Some(second)) = (totals.get("main"), totals.get("remove")) else {
+        return Err("the updates need the cases main and remove".into());
+    };
+    let scale = train["second_grad_scale"].as_f64().ok_or("no scale")?;
+    let second = scaled(second, scale)?;
+    for (name, grad) in &second {
+        let output = format!("out.train.opt.g2.{name}");
+        if ledger.wants(&output) {
+            ledger.tensor(&output, grad, "gradients")?;
         }
     }
-    if let Some(recorded) = recorded["mse"].as_f64() {
-        ledger.values(
-            "train.lora.expected.losses.mse",
-            &[0.0],
-            &[recorded],
-            "latents",
-        );
-    }
-    Ok(())
+    let (_, vars) = full(system, student_weights(system)?)?;
+    let recorded = Recorded {
+        out: "out.train.opt".into(),
+        expected: (
+            "train.adamw_full.expected".into(),
+            &train["expected"]["adamw_full"],
+        ),
+    };
+    recorded.compare(system, &vars, [first.clone(), second], ledger)
+}
+
+/// The editor with low-rank branches: the same first case, and two updates of the branches.
+fn compare_adapted(system: &System, judge: &Judge, ledger: &mut Ledger) -> Result<(), Failure> {
+    let train = &system.variant.cases["train"];
+    let adapter = Adapter::read(system, text(&train["lora"], "student")?)?;
+    let (generator, vars) = adapter.beside(&system.bundle.generator.0)?;
+    let pass = Pass {
+        system,
+        judge,
+        case: &train["cases"]["main"],
+        inputs: "in.train.main".into(),
+        out: "out.train.lora".into(),
+        key: "lora".into(),
+    };
+    let gradients = pass.compare(&generator, &vars, ledger)?;
+    let scale = train["lora_second_grad_scale"].as_f64().ok_or("no scale")?;
+    let recorded = Recorded {
+        out: pass.out.clone(),
+        expected: ("train.lora.expected".into(), &train["expected"]["lora"]),
+    };
+    let second = scaled(&gradients["vlm"], scale)?;
+    recorded.compare(system, &vars, [gradients["total"].clone(), second], ledger)
 }

@@ -1,8 +1,9 @@
 //! The reference's warm-up: flow matching back to the reference image itself.
-use std::f64::consts::PI;
-
 use candle_core::Tensor;
-use npedit::models::zimage::{Captions, PaddingAttention};
+use npedit::{
+    models::zimage::{Captions, PaddingAttention},
+    training::losses::flow::{logit_normal, losses, noised},
+};
 
 use super::{
     fake_score::compare_loss,
@@ -44,10 +45,8 @@ pub fn compare(system: &System, ledger: &mut Ledger) -> Result<(), Failure> {
         Tensor::new(values, device)
     };
     let (time, weight) = (column(&times)?, column(&weights)?);
-    let per_item = time.reshape(((), 1, 1, 1))?;
     let noise = system.latents("in.train.warmup.eps")?;
-    let kept = reference.broadcast_mul(&per_item.affine(-1.0, 1.0)?)?;
-    let noisy = (kept + noise.broadcast_mul(&per_item)?)?;
+    let noisy = noised(&reference, &noise, &time)?;
     let target = (&noise - &reference)?;
     let both = Tensor::cat(&[&reference, &noisy], 2)?;
     for (name, tensor, family) in [
@@ -67,8 +66,7 @@ pub fn compare(system: &System, ledger: &mut Ledger) -> Result<(), Failure> {
         let (generator, vars) = full(system, student_weights(system)?)?;
         let generator = generator.with_padding(padding);
         let velocity = generator.velocity_with_reference(&noisy, &reference, &time, &captions)?;
-        let errors = (&velocity - &target)?.sqr()?.mean((1, 2, 3))?;
-        let losses = (errors * &weight)?;
+        let losses = (losses(&velocity, &reference, &noise)? * &weight)?;
         ledger.tensor(
             &format!("out.train.{id}.v"),
             &velocity.unsqueeze(2)?,
@@ -87,10 +85,4 @@ pub fn compare(system: &System, ledger: &mut Ledger) -> Result<(), Failure> {
         compare_loss(system, id, (&loss, &loss.backward()?, &vars), ledger)?;
     }
     Ok(())
-}
-
-/// Density of the logit-normal distribution (location 0, scale 1) at a time in (0, 1).
-pub fn logit_normal(time: f64) -> f64 {
-    let logit = (time / (1.0 - time)).ln();
-    (-0.5 * logit * logit).exp() / ((2.0 * PI).sqrt() * time * (1.0 - time))
 }
