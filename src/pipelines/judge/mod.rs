@@ -1,6 +1,7 @@
 //! One score, in order: questions -> prompts -> pixels -> image tokens -> sequence -> logits -> probabilities.
 mod answers;
 mod calibration;
+pub mod check;
 mod error;
 mod score;
 mod warning;
