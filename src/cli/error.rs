@@ -1,6 +1,7 @@
 //! What ends a command, and with which exit code.
 use std::{io, path::PathBuf};
 
+use super::judge_check::{FolderError, NotFitted};
 use crate::{
     app::AppError,
     config::ConfigError,
@@ -9,7 +10,10 @@ use crate::{
         source::{RefError, SourceError},
     },
     pipelines::{
-        error::EditError, image::ImageError, judge::JudgeError, noise_file::NoiseFileError,
+        error::EditError,
+        image::ImageError,
+        judge::{JudgeError, check::FitError},
+        noise_file::NoiseFileError,
     },
 };
 
@@ -40,6 +44,16 @@ pub(super) enum CliError {
     NoJudge,
     #[error(transparent)]
     Judge(#[from] JudgeError),
+    #[error("line {line}: {source}")]
+    JudgedRow {
+        line: usize,
+        #[source]
+        source: JudgeError,
+    },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    NotFitted(#[from] NotFitted),
     #[error(transparent)]
     Noise(#[from] NoiseFileError),
     #[error("cannot write {}: {source}; check the free space and the permissions", path.display())]
@@ -106,13 +120,16 @@ pub(super) enum Unusable {
 impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Reference(_) | Self::NothingToPull(_) | Self::Unusable(_) => {
-                BAD_INPUT
-            }
+            Self::Config(_)
+            | Self::Reference(_)
+            | Self::NothingToPull(_)
+            | Self::Unusable(_)
+            | Self::Folder(_) => BAD_INPUT,
+            Self::NotFitted(error) => fit_exit_code(&error.source),
             Self::Source(_) | Self::NoJudge => NO_MODEL,
             Self::App(error) => app_exit_code(error),
             Self::Edit(error) => edit_exit_code(error),
-            Self::Judge(error) => judge_exit_code(error),
+            Self::Judge(source) | Self::JudgedRow { source, .. } => judge_exit_code(source),
             Self::RandomBundle(RandomBundleError::NotEmpty { .. }) => BAD_INPUT,
             Self::RandomBundle(_) | Self::Noise(NoiseFileError::Write { .. }) => FAILED,
             Self::Noise(_) => BAD_INPUT,
@@ -141,6 +158,13 @@ fn edit_exit_code(error: &EditError) -> u8 {
     match error {
         EditError::Image(_) | EditError::Sigmas(_) | EditError::NoiseShape { .. } => BAD_INPUT,
         EditError::Cancelled { .. } | EditError::Text(_) | EditError::Model { .. } => FAILED,
+    }
+}
+
+fn fit_exit_code(error: &FitError) -> u8 {
+    match error {
+        FitError::TooFew { .. } | FitError::OneLabel { .. } => BAD_INPUT,
+        FitError::Uninformative | FitError::Separable => FAILED,
     }
 }
 

@@ -5,7 +5,9 @@ mod config;
 mod edit;
 mod error;
 mod input;
+mod judge_check;
 mod openapi;
+mod output_file;
 mod progress;
 mod pull;
 mod score;
@@ -41,6 +43,8 @@ enum Command {
     Edit(edit::EditArgs),
     /// Judge an edit: was the instruction carried out, is the rest as it was?
     Score(score::ScoreArgs),
+    /// Tell how far a judge can be trusted, on labelled edits
+    JudgeCheck(judge_check::JudgeCheckArgs),
     /// Serve the HTTP API
     Serve(serve::ServeArgs),
     /// Download a model into the cache, or go on with a download that was cut
@@ -68,6 +72,7 @@ fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Edit(args) => edit::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::JudgeCheck(args) => judge_check::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Pull(args) => pull::run(&args),
         Command::Config(command) => config::run(&command),

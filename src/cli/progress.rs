@@ -68,3 +68,27 @@ impl EditBar {
         self.bar.finish_and_clear();
     }
 }
+
+/// One bar, for the rows that a judge answers.
+pub(super) struct RowBar {
+    bar: ProgressBar,
+}
+
+impl RowBar {
+    pub(super) fn new(rows: usize) -> Self {
+        let style = ProgressStyle::with_template("judging {wide_bar} {pos}/{len} rows {eta}")
+            .expect("the template is valid");
+        Self {
+            bar: ProgressBar::new(rows as u64).with_style(style),
+        }
+    }
+
+    pub(super) fn advance(&self, rows: usize) {
+        self.bar.inc(rows as u64);
+    }
+
+    /// Removes the bar.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 mod edit;
 mod fake_hub;
+mod judge_check;
 mod process;
 mod pull;
 mod score;

@@ -1,9 +1,9 @@
 //! Where results go: checked before the work, written whole or not at all.
 use std::{
-    fs, io,
+    io,
     io::Write,
+    iter,
     path::{Path, PathBuf},
-    process,
 };
 
 use super::EditArgs;
@@ -11,6 +11,7 @@ use crate::{
     cli::{
         error::{CliError, Unusable},
         input::STREAM,
+        output_file::{check_free, write_whole},
     },
     config::{self, FormatChoice},
     pipelines::{
@@ -44,21 +45,12 @@ impl Outputs {
         };
         let outputs: Vec<&PathBuf> = images.iter().chain(&args.save_latents).collect();
         for (at, output) in outputs.iter().enumerate() {
-            let inputs = [Some(&args.image), args.latents.as_ref()];
-            if inputs
-                .into_iter()
-                .flatten()
-                .any(|input| same_file(input, output))
-                || outputs[..at].contains(output)
-            {
-                return Err(Unusable::Overwrites {
-                    path: output.to_path_buf(),
-                });
-            }
-            probe(output).map_err(|source| Unusable::Output {
-                path: output.to_path_buf(),
-                source,
-            })?;
+            let inputs = iter::once(&args.image).chain(&args.latents);
+            let taken: Vec<&Path> = inputs
+                .chain(outputs[..at].iter().copied())
+                .map(PathBuf::as_path)
+                .collect();
+            check_free(output, &taken)?;
         }
         Ok(Self {
             images,
@@ -73,10 +65,7 @@ impl Outputs {
             let bytes = image::encode(&edited.rgb, &self.format).map_err(Unusable::Option)?;
             let shown = match self.images.get(number) {
                 Some(path) => {
-                    write_whole(path, &bytes).map_err(|source| CliError::Write {
-                        path: path.clone(),
-                        source,
-                    })?;
+                    write_whole(path, &bytes)?;
                     path.display().to_string()
                 }
                 None => {
@@ -150,50 +139,6 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(format!("{stem}-{number}{extension}"))
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    }
-}
-
-/// Whether `path` is a plain file or none: those are replaced in one move; pipes and links are written through.
-fn is_replaceable(path: &Path) -> bool {
-    fs::symlink_metadata(path).map_or(true, |found| found.is_file())
-}
-
-/// Finds out now whether the file can be written, not after minutes of work.
-fn probe(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if !is_replaceable(path) {
-        return Ok(());
-    }
-    let beside = beside(path);
-    fs::File::create_new(&beside)?;
-    fs::remove_file(beside)
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if !is_replaceable(path) {
-        return fs::write(path, bytes);
-    }
-    let beside = beside(path);
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // Nothing more can be done about a file that cannot even be removed.
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-/// A name in the same directory, so that the last move stays on one file system.
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.tmp", process::id()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,18 +151,5 @@ mod tests {
         );
         assert_eq!(numbered(Path::new("out"), 1), Path::new("out-1"));
         assert_eq!(numbered(Path::new("v1.2.jpg"), 3), Path::new("v1.2-3.jpg"));
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("out.png");
-        fs::write(&path, b"old").unwrap();
-        probe(&path).unwrap();
-        write_whole(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert!(probe(&dir.path().join("none/out.png")).is_err());
-        assert!(probe(dir.path()).is_err());
     }
 }

@@ -113,7 +113,8 @@ fn read(args: &ScoreArgs, config: &Config) -> Result<(ScoreInput, Images), Unusa
     Ok((input, images))
 }
 
-fn load(config: &Config) -> Result<Judge, CliError> {
+/// The judge that the settings name.
+pub(super) fn load(config: &Config) -> Result<Judge, CliError> {
     let files = JudgeFiles::read(&config.judge)?;
     let bar = DownloadBar::new();
     let judge = Loader::new(config, &bar)?.judge(&files)?;
