@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long a test waits for what must happen.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; it stops when dropped.
 pub struct Server {

@@ -16,7 +16,7 @@ use super::{
     progress::DownloadBar,
 };
 use crate::{
-    app::{JudgeFiles, Loader},
+    app::{JudgeFiles, Loader, UNTRAINED},
     config::Config,
     http::{Images, JudgeBody, ScoredItem},
     pipelines::{
@@ -119,5 +119,9 @@ pub(super) fn load(config: &Config) -> Result<Judge, CliError> {
     let bar = DownloadBar::new();
     let judge = Loader::new(config, &bar)?.judge(&files)?;
     bar.finish();
-    judge.ok_or(CliError::NoJudge)
+    let judge = judge.ok_or(CliError::NoJudge)?;
+    if config.model.reference.is_none() && config.judge.reference.is_none() {
+        eprintln!("warning: {UNTRAINED}");
+    }
+    Ok(judge)
 }
