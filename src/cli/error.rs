@@ -170,9 +170,10 @@ fn fit_exit_code(error: &FitError) -> u8 {
 
 fn judge_exit_code(error: &JudgeError) -> u8 {
     match error {
-        JudgeError::Prompt { .. } | JudgeError::TooLong { .. } | JudgeError::TooSmall { .. } => {
-            BAD_INPUT
-        }
+        JudgeError::Prompt { .. }
+        | JudgeError::TooLong { .. }
+        | JudgeError::TooSmall { .. }
+        | JudgeError::TooLongAndThin { .. } => BAD_INPUT,
         JudgeError::NotFinite | JudgeError::Model(_) => FAILED,
     }
 }

@@ -11,3 +11,11 @@ pub fn clamp(x: &Tensor, low: f64, high: f64) -> Result<Tensor> {
         Ok([Some((grad * inside)?)])
     })
 }
+
+/// As [`clamp`], but the gradient passes on the edge too: for values that the caller may have cut already.
+pub fn clamp_closed(x: &Tensor, low: f64, high: f64) -> Result<Tensor> {
+    graft([x], x.clamp(low, high)?, move |[x], grad| {
+        let inside = (x.ge(low)? * x.le(high)?)?.to_dtype(grad.dtype())?;
+        Ok([Some((grad * inside)?)])
+    })
+}

@@ -21,7 +21,7 @@ mod upsample;
 
 pub use activation::{gelu, gelu_erf, silu, silu_mul, tanh};
 pub use attention::{KeyMask, attention};
-pub use clamp::clamp;
+pub use clamp::{clamp, clamp_closed};
 pub use compute::Compute;
 pub use conv::{Conv2d, Padding};
 pub use group_norm::GroupNorm;

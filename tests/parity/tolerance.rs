@@ -48,10 +48,10 @@ impl Tolerances {
 
     /// The rule whose key lists `family`.
     pub fn of(&self, family: &str) -> Result<Rule, String> {
+        // a remark may be what tells two rules apart
         let named = |key: &str| {
-            without_remark(key)
-                .split(',')
-                .any(|name| name.trim() == family)
+            let mut names = without_remark(key).split(',');
+            key == family || names.any(|name| name.trim() == family)
         };
         let found = self.rules.iter().find(|(key, _)| named(key));
         let (key, rule) = found.ok_or(format!("cases.json has no tolerance for {family:?}"))?;
@@ -82,13 +82,19 @@ impl Rule {
         let first = clauses.next().ok_or_else(unreadable)?;
         let mut gradient_share = None;
         let bound = match first[..] {
+            // a level of normalised values: they are compared as levels
+            ["abs", "1/255/std"] => Bound::Absolute(1.0),
             // where the rule before it said
             ["abs", bound] | ["abs", bound, "there", "too"] => Bound::Absolute(number(bound)?),
             ["abs", bound, "where", "|g|", ">", share, "max|g|"] => {
                 gradient_share = Some(number(share)?);
                 Bound::Absolute(number(bound)?)
             }
-            ["rel", bound] | ["rel", bound, "of", "max|g|"] => Bound::Relative(number(bound)?),
+            ["rel", bound]
+            | ["rel", bound, "of", "max|g|"]
+            | ["rel", bound, "of", "the", "tensor's", "max", "|g|"] => {
+                Bound::Relative(number(bound)?)
+            }
             _ => return Err(unreadable()),
         };
         let mut rule = Self {
@@ -186,6 +192,12 @@ fn rules_are_read_as_written() {
         (image.bound, image.identical_percent),
         (Bound::Absolute(1.0), Some(99.5))
     );
+    let level = rule("abs 1/255/std (one uint8 level) unless the filter is the same");
+    assert_eq!(level.bound, Bound::Absolute(1.0));
+    assert_eq!(
+        rule("rel 5e-4 of the tensor's max |g|, cosine > 0.9").bound,
+        Bound::Relative(5e-4)
+    );
     let gradient = rule("rel 1e-3 of max|g|, cosine > 0.99999");
     assert_eq!(
         (gradient.bound, gradient.cosine),
@@ -232,11 +244,14 @@ fn a_rule_can_fail() {
 
 #[test]
 fn a_family_is_found_by_its_name() {
-    let cases = serde_json::json!({"tolerances": {"ids, masks": 0, "txt, v": "rel 1e-4", "dmd (remark, txt2)": "abs 1"}});
+    let cases = serde_json::json!({"tolerances": {"ids, masks": 0, "txt, v": "rel 1e-4", "dmd (remark, txt2)": "abs 1",
+        "pixels (same)": "abs 2", "pixels (resized)": "abs 3"}});
     let tolerances = Tolerances::new(&cases);
     assert_eq!(tolerances.of("masks").unwrap().bound, Bound::Absolute(0.0));
     assert_eq!(tolerances.of("v").unwrap().bound, Bound::Relative(1e-4));
     assert_eq!(tolerances.of("dmd").unwrap().bound, Bound::Absolute(1.0));
+    let resized = tolerances.of("pixels (resized)").unwrap();
+    assert_eq!(resized.bound, Bound::Absolute(3.0));
     assert!(tolerances.of("txt2").is_err());
     assert!(tolerances.of("t").is_err());
 }

@@ -62,7 +62,7 @@ impl Problem {
             JudgeError::TooLong { question, .. } => {
                 (Code::QuestionUnusable, fields.culprit(question, None))
             }
-            JudgeError::TooSmall { picture, .. } => {
+            JudgeError::TooSmall { picture, .. } | JudgeError::TooLongAndThin { picture, .. } => {
                 let at = match *picture {
                     "reference" => &fields.reference,
                     _ => &fields.edited,

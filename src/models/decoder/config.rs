@@ -17,13 +17,16 @@ pub struct Config {
     pub num_key_value_heads: usize,
     #[serde(default)]
     head_dim: Option<usize>,
+    #[serde(default = "rms_norm_eps")]
     pub rms_norm_eps: f64,
+    #[serde(default = "silu")]
     hidden_act: String,
     model_type: String,
     #[serde(default)]
     attention_bias: bool,
     #[serde(default)]
     pub tie_word_embeddings: bool,
+    #[serde(default = "max_position_embeddings")]
     pub max_position_embeddings: usize,
     #[serde(default)]
     use_sliding_window: bool,
@@ -35,6 +38,20 @@ pub struct Config {
     /// As transformers v5 writes it.
     #[serde(default)]
     rope_parameters: Option<RopeScaling>,
+}
+
+// transformers' defaults in `Qwen2Config`, which the published LLaVA-OneVision leaves out
+
+fn rms_norm_eps() -> f64 {
+    1e-6
+}
+
+fn silu() -> String {
+    "silu".into()
+}
+
+fn max_position_embeddings() -> usize {
+    32768
 }
 
 /// What changes rotary positions.

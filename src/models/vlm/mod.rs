@@ -2,8 +2,10 @@
 mod chat;
 mod feed_forward;
 mod internvl;
+mod llava_onevision;
 mod parts;
 mod pixels;
+mod qwen3_vl;
 mod resize;
 mod sequence;
 mod tower;
@@ -58,12 +60,15 @@ impl VisionLanguageModel {
         let kind: Kind = folder.json("config.json")?;
         let parts = match kind.model_type.as_str() {
             "internvl" => internvl::load(folder, &weights, compute)?,
+            "qwen3_vl" => qwen3_vl::load(folder, &weights, compute)?,
+            "llava_onevision" => llava_onevision::load(folder, &weights, compute)?,
             other => {
                 return Err(LoadError::Config {
                     file: folder.name("config.json"),
                     key: "model_type",
                     value: format!("{other:?}"),
-                    expected: "internvl (the -hf layout of InternVL3)".into(),
+                    expected: "internvl (the -hf layout of InternVL3), llava_onevision or qwen3_vl"
+                        .into(),
                 });
             }
         };
@@ -99,17 +104,26 @@ impl VisionLanguageModel {
         self.tower.patch()
     }
 
+    /// How many times longer than wide, or wider than long, a picture may be, where the published processor has a limit.
+    pub fn max_aspect(&self) -> Option<usize> {
+        self.tower.max_aspect()
+    }
+
     /// How a picture is shown in a question about `images` of them.
     pub fn shown(&self, images: usize) -> Shown {
         self.tower.shown(images)
     }
 
-    /// Stage 1: the model's own pre-processing, differentiable where the picture's rounding is exact.
+    /// Stage 1: the model's own pre-processing, in the picture's precision; differentiable where its rounding is exact.
     ///
     /// # Errors
     /// A picture that is not `[3, H, W]`.
     pub fn pixel_values(&self, picture: &Picture, shown: Shown) -> Result<PixelValues> {
-        self.tower.pixel_values(picture, shown)
+        let pixels = self.tower.pixel_values(picture, shown)?;
+        Ok(PixelValues {
+            values: pixels.values.to_dtype(self.compute.dtype)?,
+            ..pixels
+        })
     }
 
     /// Stage 2: vision tower and projector.

@@ -63,6 +63,26 @@ impl Names {
     }
 }
 
+/// Whether a config file says what a family needs, of which key, what it says, and what is expected.
+pub(super) type Rule = (bool, &'static str, String, &'static str);
+
+/// The first of `rules` about `file` that does not hold is an error.
+pub(super) fn check(
+    folder: &Folder,
+    file: &str,
+    rules: impl IntoIterator<Item = Rule>,
+) -> LoadResult<()> {
+    match rules.into_iter().find(|(holds, ..)| !holds) {
+        None => Ok(()),
+        Some((_, key, value, expected)) => Err(LoadError::Config {
+            file: folder.name(file),
+            key,
+            value,
+            expected: expected.into(),
+        }),
+    }
+}
+
 /// What `preprocessor_config.json` says in every family.
 #[derive(Clone, Debug)]
 pub(super) struct Preprocessor {
@@ -71,8 +91,8 @@ pub(super) struct Preprocessor {
 
 #[derive(Deserialize)]
 struct Settings {
-    image_mean: [f32; 3],
-    image_std: [f32; 3],
+    image_mean: [f64; 3],
+    image_std: [f64; 3],
     /// Pillow's number of the filter.
     #[serde(default = "bicubic")]
     resample: u8,
@@ -89,20 +109,24 @@ impl Preprocessor {
 
     pub(super) fn read(folder: &Folder) -> LoadResult<Self> {
         let settings: Settings = folder.json(Self::FILE)?;
-        let invalid = |key, value, expected: &str| LoadError::Config {
-            file: folder.name(Self::FILE),
-            key,
-            value,
-            expected: expected.into(),
-        };
-        if settings.resample != BICUBIC {
-            let value = settings.resample.to_string();
-            return Err(invalid("resample", value, "3, bicubic"));
-        }
-        if settings.image_std.iter().any(|std| *std <= 0.0) {
-            let value = format!("{:?}", settings.image_std);
-            return Err(invalid("image_std", value, "above 0"));
-        }
+        check(
+            folder,
+            Self::FILE,
+            [
+                (
+                    settings.resample == BICUBIC,
+                    "resample",
+                    settings.resample.to_string(),
+                    "3, bicubic",
+                ),
+                (
+                    settings.image_std.iter().all(|std| *std > 0.0),
+                    "image_std",
+                    format!("{:?}", settings.image_std),
+                    "above 0",
+                ),
+            ],
+        )?;
         Ok(Self {
             normalisation: Normalisation {
                 mean: settings.image_mean,

@@ -1,5 +1,5 @@
 //! Pictures on their way into a vision tower.
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use super::resize::Rounding;
 
@@ -45,21 +45,24 @@ pub struct PixelValues {
 /// Mean and standard deviation of each channel, in units of `[0, 1]`.
 #[derive(Clone, Debug)]
 pub(super) struct Normalisation {
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
+    pub mean: [f64; 3],
+    pub std: [f64; 3],
 }
 
 impl Normalisation {
     /// `[.., 3, H, W]` to the same.
     pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        let each = |values: &[f32; 3]| {
-            Tensor::new(values, x.device())?
-                .reshape((3, 1, 1))?
-                .to_dtype(x.dtype())
-        };
-        x.broadcast_sub(&each(&self.mean)?)?
-            .broadcast_div(&each(&self.std)?)
+        x.broadcast_sub(&channels(self.mean, x)?)?
+            .broadcast_div(&channels(self.std, x)?)
     }
+}
+
+/// One value a channel, `[3, 1, 1]`, in the dtype and on the device of `like`.
+pub(super) fn channels(values: [f64; 3], like: &Tensor) -> Result<Tensor> {
+    Tensor::new(&values, &Device::Cpu)?
+        .reshape((3, 1, 1))?
+        .to_dtype(like.dtype())?
+        .to_device(like.device())
 }
 
 /// Square patches in reading order: `[V, C, S, S]` to `[V, n, C * patch * patch]`; what is left at the edges is dropped.

@@ -43,6 +43,7 @@ impl Illustrated {
     ///
     /// # Errors
     /// Features that are not `[n, D]`.
+    #[allow(clippy::len_without_is_empty, reason = "a prompt is never empty")]
     pub fn len(&self) -> Result<usize> {
         let images = self.images.iter().map(|image| image.features.dim(0));
         let images: usize = images.sum::<Result<usize>>()?;
@@ -101,6 +102,7 @@ impl Illustrated {
             at += run.len()?;
             match run {
                 _ if at <= from => {}
+                Run::Text([]) => {}
                 Run::Text(ids) => parts.push(text(&ids[from.saturating_sub(start)..])?),
                 Run::Image(tokens) => parts.push(image(tokens)?),
             }

@@ -40,6 +40,11 @@ pub(super) trait VisionTower: Debug + Send + Sync {
     /// Sides of a picture below this hold no whole patch, in pixels.
     fn patch(&self) -> usize;
 
+    /// How many times longer than wide, or wider than long, a picture may be; no limit where the family has none.
+    fn max_aspect(&self) -> Option<usize> {
+        None
+    }
+
     /// Pre-processing, differentiable where the picture's rounding is exact.
     fn pixel_values(&self, picture: &Picture, shown: Shown) -> Result<PixelValues>;
 

@@ -125,14 +125,22 @@ fn gelu_in_its_exact_form() {
 }
 
 #[test]
-fn clamping_stops_the_gradient_on_the_edge() {
+fn only_a_closed_clamp_keeps_the_gradient_on_the_edge() {
     let x = Tensor::new(&[-0.5f64, 0.0, 0.25, 1.0, 1.5], &candle_core::Device::Cpu).unwrap();
-    let x = candle_core::Var::from_tensor(&x).unwrap();
-    let y = clamp(x.as_tensor(), 0.0, 1.0).unwrap();
-    assert_eq!(y.to_vec1::<f64>().unwrap(), [0.0, 0.0, 0.25, 1.0, 1.0]);
-    let grads = y.sum_all().unwrap().backward().unwrap();
-    let grad = grads.get(x.as_tensor()).unwrap();
-    assert_eq!(grad.to_vec1::<f64>().unwrap(), [0.0, 0.0, 1.0, 0.0, 0.0]);
+    let x = Var::from_tensor(&x).unwrap();
+    for (clamp, passes) in [
+        (
+            clamp as fn(&Tensor, f64, f64) -> _,
+            [0.0, 0.0, 1.0, 0.0, 0.0],
+        ),
+        (clamp_closed, [0.0, 1.0, 1.0, 1.0, 0.0]),
+    ] {
+        let y: Tensor = clamp(x.as_tensor(), 0.0, 1.0).unwrap();
+        assert_eq!(y.to_vec1::<f64>().unwrap(), [0.0, 0.0, 0.25, 1.0, 1.0]);
+        let grads = y.sum_all().unwrap().backward().unwrap();
+        let grad = grads.get(x.as_tensor()).unwrap();
+        assert_eq!(grad.to_vec1::<f64>().unwrap(), passes);
+    }
 }
 
 #[test]

@@ -30,6 +30,16 @@ pub enum JudgeError {
         height: usize,
         smallest: usize,
     },
+    /// The caller's to mend.
+    #[error(
+        "the {picture} picture is {width}x{height}, and this judge sees pictures of up to {limit} times one side; crop it"
+    )]
+    TooLongAndThin {
+        picture: &'static str,
+        width: usize,
+        height: usize,
+        limit: usize,
+    },
     #[error("the judge gave an answer that is not a number; check its weights and its dtype")]
     NotFinite,
     #[error("judging failed: {0}; this is a defect or an exhausted device, see the log")]

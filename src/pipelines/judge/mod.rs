@@ -8,7 +8,7 @@ mod warning;
 
 use std::collections::HashMap;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use image::RgbImage;
 
 use self::answers::AnswerTokens;
@@ -223,8 +223,13 @@ impl Judge {
     fn picture(&self, image: &RgbImage) -> Result<Picture, JudgeError> {
         let compute = self.model.compute();
         let pixels = to_pixels(image, &compute.device)?.squeeze(0)?;
+        // the 256 levels of a picture do not fit the half types
+        let dtype = match compute.dtype {
+            DType::F16 | DType::BF16 => DType::F32,
+            wide => wide,
+        };
         Ok(Picture {
-            pixels: unit(&pixels)?.to_dtype(compute.dtype)?,
+            pixels: unit(&pixels)?.to_dtype(dtype)?,
             rounding: Rounding::EightBit,
         })
     }
@@ -239,6 +244,16 @@ impl Judge {
                     width,
                     height,
                     smallest,
+                });
+            }
+            if let Some(limit) = self.model.max_aspect()
+                && height.max(width) > limit * height.min(width)
+            {
+                return Err(JudgeError::TooLongAndThin {
+                    picture: which.name(),
+                    width,
+                    height,
+                    limit,
                 });
             }
         }
@@ -284,5 +299,7 @@ impl Which {
     }
 }
 
+#[cfg(test)]
+mod family_tests;
 #[cfg(test)]
 mod score_tests;

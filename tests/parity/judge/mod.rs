@@ -1,5 +1,9 @@
 //! The judge: prompts, pre-processing, image tokens, answers, and their gradients in the pixels.
+mod asked;
 mod internvl;
+mod llava;
+mod pictured;
+mod qwen;
 
 pub use internvl::questions;
 
@@ -14,7 +18,7 @@ use npedit::{
 };
 
 use crate::{
-    golden::Variant,
+    golden::{Family, Variant},
     ledger::{Failure, Ledger},
     system::device,
 };
@@ -23,7 +27,10 @@ pub fn compare(variant: &Variant, ledger: &mut Ledger) -> Result<(), Failure> {
     if variant.cases["judge"].is_null() {
         return Ok(());
     }
-    internvl::compare(variant, ledger)
+    match variant.family {
+        Family::ZImage => internvl::compare(variant, ledger),
+        Family::Klein => pictured::compare(variant, ledger),
+    }
 }
 
 /// A judge beside the variant's bundle, in float32.

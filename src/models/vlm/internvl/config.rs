@@ -1,11 +1,8 @@
 //! Shapes of an InternVL model.
 use serde::Deserialize;
 
-use crate::models::{
-    decoder,
-    error::{LoadError, LoadResult},
-    folder::Folder,
-};
+use super::super::parts::check;
+use crate::models::{decoder, error::LoadResult, folder::Folder};
 
 const FILE: &str = "config.json";
 
@@ -127,15 +124,8 @@ impl Config {
                 "use_mean_pooling, use_absolute_position_embeddings and no use_mask_token, as in every InternVL3",
             ),
         ];
-        match rules.into_iter().find(|(holds, ..)| !holds) {
-            None => Ok(config),
-            Some((_, key, value, expected)) => Err(LoadError::Config {
-                file: folder.name(FILE),
-                key,
-                value,
-                expected: expected.into(),
-            }),
-        }
+        check(folder, FILE, rules)?;
+        Ok(config)
     }
 
     /// The decoder's config, with the tie that either level may declare.
