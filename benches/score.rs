@@ -45,8 +45,10 @@ enum Way {
 }
 
 fn main() {
-    let arguments = std::env::args().skip(1);
-    let Some(bundle) = arguments.filter(|argument| argument != "--bench").last() else {
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
+    let Some(bundle) = arguments.next() else {
         // `cargo bench` runs every bench without arguments; this one is only ever asked.
         println!("run benches/score_side_by_side.py");
         return;
@@ -75,7 +77,8 @@ fn load(bundle: &Path) -> Judge {
 }
 
 fn score(judge: &Judge, request: &Request) -> Value {
-    let questions: Vec<_> = request.questions.iter().map(question).collect();
+    let asked = request.questions.iter();
+    let questions: Vec<_> = asked.map(|text| question(text)).collect();
     let (reference, edited) = (pixels(&request.reference), pixels(&request.edited));
     let start = Instant::now();
     let edited = Var::from_tensor(&edited).unwrap();
@@ -113,11 +116,11 @@ fn score(judge: &Judge, request: &Request) -> Value {
     json!({ "ms": ms, "p_yes": p_yes, "gradient_norm": gradient_norm })
 }
 
-fn question(text: &String) -> Question {
+fn question(text: &str) -> Question {
     Question {
         kind: QuestionKind::Custom,
         shows: Shows::Both,
-        text: text.clone(),
+        text: text.to_owned(),
         expected: Answer::Yes,
     }
 }
