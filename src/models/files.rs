@@ -90,20 +90,23 @@ impl Files {
     /// A file cannot be read.
     pub fn sha256(&self) -> LoadResult<String> {
         let judge = format!("{JUDGE}/");
-        self.sha256_of(|name| !name.starts_with(&judge))
+        self.sha256_of(|name| Some(name).filter(|name| !name.starts_with(&judge)))
     }
 
-    /// [`Self::sha256`] over the files whose name is `wanted`.
-    pub(super) fn sha256_of(&self, wanted: impl Fn(&str) -> bool) -> LoadResult<String> {
+    /// [`Self::sha256`] over the files that `naming` gives a name, under that name.
+    pub(super) fn sha256_of(
+        &self,
+        naming: impl for<'a> Fn(&'a str) -> Option<&'a str>,
+    ) -> LoadResult<String> {
         let mut all = Sha256::new();
         for name in self.list()? {
             let decides = [".safetensors", ".json", ".jinja"]
                 .iter()
                 .any(|ending| name.ends_with(ending));
-            if !(decides && wanted(&name)) {
+            let Some(hashed) = naming(&name).filter(|_| decides) else {
                 continue;
-            }
-            all.update(name.as_bytes());
+            };
+            all.update(hashed.as_bytes());
             all.update(self.open(&name)?.sha256()?);
         }
         Ok(hex(&all.finalize()))

@@ -99,12 +99,34 @@ impl Folder {
         Ok(tokenizer)
     }
 
-    /// SHA-256 in hex over the names and contents of everything that decides the model's answers.
+    /// SHA-256 in hex over the names and contents of everything that decides the model's answers; the same wherever the
+    /// folder lies.
     ///
     /// # Errors
     /// A file cannot be read.
     pub fn sha256(&self) -> LoadResult<String> {
         let below = self.name("");
-        self.files.sha256_of(|name| name.starts_with(&below))
+        self.files.sha256_of(|name| name.strip_prefix(&below))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{super::files::JUDGE, *};
+
+    #[test]
+    fn a_model_has_one_hash_wherever_it_lies() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in Files::Embedded.list().unwrap() {
+            let Some(own) = name.strip_prefix(&format!("{JUDGE}/")) else {
+                continue;
+            };
+            fs::write(dir.path().join(own), Files::Embedded.read(&name).unwrap()).unwrap();
+        }
+        let alone = Folder::root(Files::Directory(dir.path().into()));
+        let inside = Folder::below(Files::Embedded, JUDGE);
+        assert_eq!(alone.sha256().unwrap(), inside.sha256().unwrap());
     }
 }
