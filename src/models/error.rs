@@ -1,5 +1,5 @@
 //! Why a bundle, a checkpoint or a model configuration was refused.
-use std::io;
+use std::{fmt::Debug, io};
 
 use super::weights::TorchProblem;
 
@@ -101,4 +101,22 @@ pub enum LoadError {
         "the adapter has weights for {module}, which this transformer does not have; use it with the base that it was trained on"
     )]
     UnknownModule { module: String },
+}
+
+/// The error of a config whose `key` in `file` does not hold what a model needs.
+pub(super) fn require(
+    holds: bool,
+    (file, key): (&str, &'static str),
+    value: &impl Debug,
+    expected: &str,
+) -> LoadResult<()> {
+    if holds {
+        return Ok(());
+    }
+    Err(LoadError::Config {
+        file: file.into(),
+        key,
+        value: format!("{value:?}"),
+        expected: expected.into(),
+    })
 }

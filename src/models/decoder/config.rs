@@ -2,9 +2,11 @@
 use serde::Deserialize;
 
 use crate::models::{
-    error::{LoadError, LoadResult},
+    error::{LoadResult, require},
     qwen3,
 };
+
+const FILE: &str = "config.json";
 
 /// `text_config` of a vision-language model's `config.json`.
 #[derive(Clone, Debug, Deserialize)]
@@ -88,36 +90,36 @@ impl Config {
             ("text_config.num_attention_heads", self.num_attention_heads),
             ("text_config.num_key_value_heads", self.num_key_value_heads),
         ] {
-            require(value > 0, key, &value, "at least 1")?;
+            require(value > 0, (FILE, key), &value, "at least 1")?;
         }
         let heads = self.num_attention_heads;
         require(
             heads.is_multiple_of(self.num_key_value_heads),
-            "text_config.num_key_value_heads",
+            (FILE, "text_config.num_key_value_heads"),
             &self.num_key_value_heads,
             &format!("a divisor of num_attention_heads {heads}"),
         )?;
         require(
             self.head_dim() > 0 && self.head_dim().is_multiple_of(2),
-            "text_config.head_dim",
+            (FILE, "text_config.head_dim"),
             &self.head_dim(),
             "even and at least 2",
         )?;
         require(
             self.rms_norm_eps.is_finite() && self.rms_norm_eps > 0.0,
-            "text_config.rms_norm_eps",
+            (FILE, "text_config.rms_norm_eps"),
             &self.rms_norm_eps,
             "above 0",
         )?;
         require(
             self.hidden_act == "silu",
-            "text_config.hidden_act",
+            (FILE, "text_config.hidden_act"),
             &self.hidden_act,
             "silu",
         )?;
         require(
             !self.use_sliding_window,
-            "text_config.use_sliding_window",
+            (FILE, "text_config.use_sliding_window"),
             &self.use_sliding_window,
             "false",
         )?;
@@ -126,7 +128,7 @@ impl Config {
                 self.model_type.as_str(),
                 "qwen2" | "qwen3" | "qwen3_vl_text"
             ),
-            "text_config.model_type",
+            (FILE, "text_config.model_type"),
             &self.model_type,
             "qwen2, qwen3 or qwen3_vl_text",
         )?;
@@ -137,7 +139,7 @@ impl Config {
         let theta = self.theta();
         require(
             theta.is_finite() && theta > 0.0,
-            "text_config.rope_theta",
+            (FILE, "text_config.rope_theta"),
             &theta,
             "above 0, here or in rope_parameters",
         )?;
@@ -146,7 +148,7 @@ impl Config {
         let kind = scaling.rope_type.as_deref();
         require(
             matches!(kind, None | Some("default" | "mrope" | "dynamic")),
-            "text_config.rope_scaling.rope_type",
+            (FILE, "text_config.rope_scaling.rope_type"),
             &kind,
             "default, mrope or dynamic",
         )?;
@@ -155,14 +157,14 @@ impl Config {
         };
         require(
             scaling.mrope_interleaved,
-            "text_config.rope_scaling.mrope_interleaved",
+            (FILE, "text_config.rope_scaling.mrope_interleaved"),
             &scaling.mrope_interleaved,
             "true",
         )?;
         let pairs = self.head_dim() / 2;
         require(
             sections.iter().sum::<usize>() == pairs,
-            "text_config.rope_scaling.mrope_section",
+            (FILE, "text_config.rope_scaling.mrope_section"),
             &sections,
             &format!("{pairs} in sum, half of head_dim"),
         )
@@ -234,21 +236,4 @@ impl Config {
         let named = self.rope_parameters.as_ref().or(self.rope_scaling.as_ref());
         named.cloned().unwrap_or_default()
     }
-}
-
-fn require(
-    holds: bool,
-    key: &'static str,
-    value: &impl std::fmt::Debug,
-    expected: &str,
-) -> LoadResult<()> {
-    if holds {
-        return Ok(());
-    }
-    Err(LoadError::Config {
-        file: "config.json".into(),
-        key,
-        value: format!("{value:?}"),
-        expected: expected.into(),
-    })
 }

@@ -2,7 +2,7 @@
 use serde::Deserialize;
 
 use crate::models::{
-    error::{LoadError, LoadResult},
+    error::{LoadError, LoadResult, require},
     files::Files,
 };
 
@@ -68,18 +68,18 @@ impl Config {
             ("num_attention_heads", self.num_attention_heads),
             ("num_key_value_heads", self.num_key_value_heads),
         ] {
-            require(value > 0, key, &value, "at least 1")?;
+            require(value > 0, (FILE, key), &value, "at least 1")?;
         }
         require(
             self.num_hidden_layers >= 2,
-            "num_hidden_layers",
+            (FILE, "num_hidden_layers"),
             &self.num_hidden_layers,
             "at least 2: the second-to-last layer is the text feature",
         )?;
         require(
             self.num_attention_heads
                 .is_multiple_of(self.num_key_value_heads),
-            "num_key_value_heads",
+            (FILE, "num_key_value_heads"),
             &self.num_key_value_heads,
             &format!(
                 "a divisor of num_attention_heads {}",
@@ -88,38 +88,38 @@ impl Config {
         )?;
         require(
             self.head_dim > 0 && self.head_dim.is_multiple_of(2),
-            "head_dim",
+            (FILE, "head_dim"),
             &self.head_dim,
             "even and at least 2",
         )?;
         require(
             self.rms_norm_eps.is_finite() && self.rms_norm_eps > 0.0,
-            "rms_norm_eps",
+            (FILE, "rms_norm_eps"),
             &self.rms_norm_eps,
             "above 0",
         )?;
         require(
             self.hidden_act == "silu",
-            "hidden_act",
+            (FILE, "hidden_act"),
             &self.hidden_act,
             "silu",
         )?;
         require(
             self.rope_scaling.is_none(),
-            "rope_scaling",
+            (FILE, "rope_scaling"),
             &self.rope_scaling,
             "null",
         )?;
         require(
             !self.use_sliding_window,
-            "use_sliding_window",
+            (FILE, "use_sliding_window"),
             &self.use_sliding_window,
             "false",
         )?;
         let theta = self.theta();
         require(
             theta.is_some_and(|theta| theta.is_finite() && theta > 0.0),
-            "rope_theta",
+            (FILE, "rope_theta"),
             &theta,
             "above 0, here or in rope_parameters with rope_type default",
         )
@@ -134,23 +134,6 @@ impl Config {
             },
         }
     }
-}
-
-fn require(
-    holds: bool,
-    key: &'static str,
-    value: &impl std::fmt::Debug,
-    expected: &str,
-) -> LoadResult<()> {
-    if holds {
-        return Ok(());
-    }
-    Err(LoadError::Config {
-        file: FILE.into(),
-        key,
-        value: format!("{value:?}"),
-        expected: expected.into(),
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 use serde::Deserialize;
 
 use crate::models::{
-    error::{LoadError, LoadResult},
+    error::{LoadError, LoadResult, require},
     files::Files,
 };
 
@@ -63,7 +63,7 @@ impl Config {
         let groups = self.norm_num_groups;
         require(
             (1..=8).contains(&levels),
-            "block_out_channels",
+            (FILE, "block_out_channels"),
             &self.block_out_channels,
             "1 to 8 levels",
         )?;
@@ -73,48 +73,58 @@ impl Config {
                     .block_out_channels
                     .iter()
                     .all(|c| *c > 0 && c.is_multiple_of(groups)),
-            "block_out_channels",
+            (FILE, "block_out_channels"),
             &self.block_out_channels,
             &format!("multiples of norm_num_groups {groups}"),
         )?;
-        require(self.in_channels == 3, "in_channels", &self.in_channels, "3")?;
+        require(
+            self.in_channels == 3,
+            (FILE, "in_channels"),
+            &self.in_channels,
+            "3",
+        )?;
         require(
             self.out_channels == 3,
-            "out_channels",
+            (FILE, "out_channels"),
             &self.out_channels,
             "3",
         )?;
         require(
             self.latent_channels > 0,
-            "latent_channels",
+            (FILE, "latent_channels"),
             &self.latent_channels,
             "at least 1",
         )?;
         require(
             self.layers_per_block > 0,
-            "layers_per_block",
+            (FILE, "layers_per_block"),
             &self.layers_per_block,
             "at least 1",
         )?;
         require(
             self.scaling_factor.is_finite() && self.scaling_factor > 0.0,
-            "scaling_factor",
+            (FILE, "scaling_factor"),
             &self.scaling_factor,
             "above 0",
         )?;
-        require(self.act_fn == "silu", "act_fn", &self.act_fn, "silu")?;
+        require(
+            self.act_fn == "silu",
+            (FILE, "act_fn"),
+            &self.act_fn,
+            "silu",
+        )?;
         let all = |types: &[String], wanted: &str| {
             types.len() == levels && types.iter().all(|kind| kind == wanted)
         };
         require(
             all(&self.down_block_types, "DownEncoderBlock2D"),
-            "down_block_types",
+            (FILE, "down_block_types"),
             &self.down_block_types,
             "DownEncoderBlock2D for each level",
         )?;
         require(
             all(&self.up_block_types, "UpDecoderBlock2D"),
-            "up_block_types",
+            (FILE, "up_block_types"),
             &self.up_block_types,
             "UpDecoderBlock2D for each level",
         )?;
@@ -127,27 +137,15 @@ impl Config {
             ("use_quant_conv", self.use_quant_conv, false),
             ("use_post_quant_conv", self.use_post_quant_conv, false),
         ] {
-            require(present == wanted, key, &present, &wanted.to_string())?;
+            require(
+                present == wanted,
+                (FILE, key),
+                &present,
+                &wanted.to_string(),
+            )?;
         }
         Ok(())
     }
-}
-
-fn require(
-    holds: bool,
-    key: &'static str,
-    value: &impl std::fmt::Debug,
-    expected: &str,
-) -> LoadResult<()> {
-    if holds {
-        return Ok(());
-    }
-    Err(LoadError::Config {
-        file: FILE.into(),
-        key,
-        value: format!("{value:?}"),
-        expected: expected.into(),
-    })
 }
 
 #[cfg(test)]

@@ -297,7 +297,7 @@ impl Case<'_> {
                 let recorded = numbers(&self.json["expected"][&path][name]);
                 let most = grad.abs()?.flatten_all()?.max(0)?;
                 let key = self.expected(&format!("{path}.{name}"));
-                ledger.values(&key, &values(&most)?, &recorded, "judge logits");
+                ledger.values(&key, &values(&most)?, &recorded, "gradients");
             }
         }
         Ok(())

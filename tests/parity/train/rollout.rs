@@ -190,7 +190,11 @@ impl Pass<'_> {
             let (name, recorded) = self.expected(&format!("losses.{loss}"));
             let on_leaf = losses.value(loss, leaf.as_tensor())?;
             if let Some(recorded) = recorded {
-                ledger.values(&name, &values(&on_leaf)?, &[recorded], "dmd_grad_per_pixel");
+                let family = match loss {
+                    "vlm" => "judge logits",
+                    _ => "dmd_grad_per_pixel",
+                };
+                ledger.values(&name, &values(&on_leaf)?, &[recorded], family);
             }
             if loss == "mse" && losses.identity.is_none() {
                 continue;
