@@ -13,7 +13,7 @@ use super::{
     dmd::{Dmd, DmdInputs},
     judged::Judged,
     losses::Losses,
-    tracked::{Adapter, Gradients, Vars, bundle_weights, full, student_weights},
+    tracked::{Adapter, Gradients, Vars, full, full_fake, student_weights},
     updates::{Recorded, scaled},
 };
 use crate::{
@@ -336,18 +336,6 @@ impl Pass<'_> {
         };
         ledger.tensor(&name, &ours, family)
     }
-}
-
-/// The fake score with its adapter merged, frozen.
-fn full_fake(system: &System) -> Result<Transformer, Failure> {
-    let mut weights = bundle_weights(system)?;
-    Adapter::read(
-        system,
-        text(&system.variant.cases["train"]["lora"], "fake")?,
-    )?
-    .merge(&mut weights)?;
-    let (transformer, _) = full(system, weights)?;
-    Ok(transformer)
 }
 
 /// Two updates of all parameters: the first case's total, then the removal's, enlarged.

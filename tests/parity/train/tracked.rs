@@ -12,7 +12,7 @@ use npedit::{
 
 use crate::{
     ledger::{Failure, Ledger, values},
-    system::System,
+    system::{System, text},
 };
 
 /// Trained tensors under the names that the reference records.
@@ -153,6 +153,18 @@ pub fn full(
         &system.compute,
     )?;
     Ok((transformer, vars))
+}
+
+/// The fake score with its adapter merged, frozen.
+pub fn full_fake(system: &System) -> Result<Transformer, Failure> {
+    let mut weights = bundle_weights(system)?;
+    Adapter::read(
+        system,
+        text(&system.variant.cases["train"]["lora"], "fake")?,
+    )?
+    .merge(&mut weights)?;
+    let (transformer, _) = full(system, weights)?;
+    Ok(transformer)
 }
 
 /// Compares every recorded gradient below `prefix`, its norms by parameter, and their global norm.
