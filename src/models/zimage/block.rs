@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 use super::{config::Config, layout::Segment, lora::LoraWeights, times::Times};
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Linear, RmsNorm, attention, silu_mul, tanh},
+    nn::{Activations, Linear, RmsNorm, attention, silu_mul, tanh},
 };
 
 /// Upstream's epsilon of the query and key norms, whatever `norm_eps` says.
@@ -169,13 +169,39 @@ impl ModulatedBlock {
         })
     }
 
-    /// `x` `[B, S, D]`
-    pub(super) fn forward(&self, x: &Tensor, segment: &Segment, times: &Times) -> Result<Tensor> {
-        self.forward_to(x, segment, times, 0..x.dim(1)?)
+    /// [`Self::forward`] as one segment of `activations`.
+    pub(super) fn recomputed(
+        &self,
+        x: &Tensor,
+        segment: &Segment,
+        times: &Times,
+        wanted: Range<usize>,
+        activations: &Activations,
+    ) -> Result<Tensor> {
+        let (block, segment) = (self.clone(), segment.clone());
+        match &times.clean {
+            None => activations.segment([x, &times.noisy], move |[x, noisy]| {
+                let times = Times {
+                    noisy: noisy.clone(),
+                    clean: None,
+                };
+                block.forward(x, &segment, &times, wanted.clone())
+            }),
+            Some((clean, leading)) => {
+                let leading = *leading;
+                activations.segment([x, &times.noisy, clean], move |[x, noisy, clean]| {
+                    let times = Times {
+                        noisy: noisy.clone(),
+                        clean: Some((clean.clone(), leading)),
+                    };
+                    block.forward(x, &segment, &times, wanted.clone())
+                })
+            }
+        }
     }
 
-    /// The `wanted` tokens of the answer alone. `[B, wanted, D]`
-    pub(super) fn forward_to(
+    /// The `wanted` tokens of the answer for `x` `[B, S, D]`. `[B, wanted, D]`
+    pub(super) fn forward(
         &self,
         x: &Tensor,
         segment: &Segment,
@@ -183,7 +209,7 @@ impl ModulatedBlock {
         wanted: Range<usize>,
     ) -> Result<Tensor> {
         let (_, tokens, dim) = x.dims3()?;
-        let modulation = times.map(|time| self.modulation.forward(time))?;
+        let modulation = times.rows(|time| self.modulation.forward(time))?;
         let part = |m: &Tensor, index: usize| m.narrow(1, index * dim, dim);
         let scale = |times: &Times, index| times.map(|m| part(m, index)? + 1.0);
         let gate = |times: &Times, index| times.map(|m| tanh(&part(m, index)?));

@@ -20,4 +20,6 @@ pub use times::{Times, model_time};
 pub use transformer::{Prepared, Transformer};
 
 #[cfg(test)]
+mod recompute_tests;
+#[cfg(test)]
 mod tests;

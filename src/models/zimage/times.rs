@@ -36,6 +36,19 @@ impl Times {
         })
     }
 
+    /// The same on both values in one pass: `f` works row by row, and its parameters take part once.
+    pub(super) fn rows(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        let Some((clean, tokens)) = &self.clean else {
+            return self.map(f);
+        };
+        let batch = self.noisy.dim(0)?;
+        let both = f(&Tensor::cat(&[&self.noisy, clean], 0)?)?;
+        Ok(Self {
+            noisy: both.narrow(0, 0, batch)?,
+            clean: Some((both.narrow(0, batch, batch)?, *tokens)),
+        })
+    }
+
     /// The same for the tokens of `wanted` alone.
     pub(super) fn of_tokens(&self, wanted: &Range<usize>) -> Self {
         let clean = self.clean.as_ref().and_then(|(value, leading)| {

@@ -19,7 +19,7 @@ use crate::{
         error::LoadResult,
         weights::{Scope, Weights},
     },
-    nn::Compute,
+    nn::{Activations, Compute},
 };
 
 /// What the steps of one denoising share. Cheap to clone.
@@ -41,6 +41,7 @@ pub struct Transformer {
     config: Config,
     compute: Compute,
     padding: PaddingAttention,
+    activations: Activations,
     times: TimeEmbedder,
     images: ImageEmbedder,
     captions: CaptionEmbedder,
@@ -80,6 +81,7 @@ impl Transformer {
             config: config.clone(),
             compute: scope.compute().clone(),
             padding: PaddingAttention::Attend,
+            activations: Activations::Keep,
             times: TimeEmbedder::load(config, &scope.at("t_embedder"))?,
             images: ImageEmbedder::load(config, scope)?,
             captions: CaptionEmbedder::load(config, scope)?,
@@ -94,6 +96,14 @@ impl Transformer {
     pub fn with_padding(&self, padding: PaddingAttention) -> Self {
         Self {
             padding,
+            ..self.clone()
+        }
+    }
+
+    /// The same weights, whose blocks are the segments of `activations`.
+    pub fn with_activations(&self, activations: Activations) -> Self {
+        Self {
+            activations,
             ..self.clone()
         }
     }
@@ -276,9 +286,11 @@ impl Transformer {
     /// Tokens that are not those of `layout`.
     pub fn refine_image(&self, tokens: &Tensor, layout: &Layout, times: &Times) -> Result<Tensor> {
         let segment = &layout.image;
-        self.noise_refiner
-            .iter()
-            .try_fold(tokens.clone(), |x, block| block.forward(&x, segment, times))
+        let mut blocks = self.noise_refiner.iter();
+        blocks.try_fold(tokens.clone(), |x, block| {
+            let all = 0..x.dim(1)?;
+            block.recomputed(&x, segment, times, all, &self.activations)
+        })
     }
 
     /// Stage 5: caption tokens `[B, Lp, D]` with pads.
@@ -297,7 +309,11 @@ impl Transformer {
         let segment = &layout.caption;
         self.context_refiner
             .iter()
-            .try_fold(tokens.clone(), |x, block| block.forward(&x, segment))
+            .try_fold(tokens.clone(), |x, block| {
+                let (block, segment) = (block.clone(), segment.clone());
+                self.activations
+                    .segment([&x], move |[x]| block.forward(x, &segment))
+            })
     }
 
     /// Stage 7: the main layers over image, then caption, `[B, Si, D]` and `[B, Lp, D]`; answers the `wanted` tokens of the
@@ -317,10 +333,14 @@ impl Transformer {
         let Some((last, before)) = self.layers.split_last() else {
             return unified.narrow(1, wanted.start, wanted.len());
         };
-        let mixed = before
-            .iter()
-            .try_fold(unified, |x, block| block.forward(&x, segment, times))?;
-        last.forward_to(&mixed, segment, times, wanted)
+        let run = |x: &Tensor, block: &ModulatedBlock, wanted| {
+            block.recomputed(x, segment, times, wanted, &self.activations)
+        };
+        let mixed = before.iter().try_fold(unified, |x, block| {
+            let all = 0..x.dim(1)?;
+            run(&x, block, all)
+        })?;
+        run(&mixed, last, wanted)
     }
 
     /// Stage 8: the velocity `[B, C, h, w]` from the noisy frame's tokens `[B, S, D]`.
