@@ -13,9 +13,10 @@ pub struct Lora {
 }
 
 impl Lora {
-    /// `x` `[N, in]`, contiguous, to `[N, out]`.
+    /// `x` `[N, in]`, contiguous, to `[N, out]`, in the precision of `x`: trained branches are wider than half-precision bases.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let low = x.matmul(&self.a.t()?)?;
-        low.matmul(&self.b.t()?)? * self.scale
+        let [a, b] = [&self.a, &self.b].map(|factor| factor.to_dtype(x.dtype()));
+        let low = x.matmul(&a?.t()?)?;
+        low.matmul(&b?.t()?)? * self.scale
     }
 }

@@ -5,6 +5,7 @@ use candle_core::{DType, Device};
 
 use super::{
     identity::{BundleIdentity, DeviceClass, RoleDtypes},
+    image::Preprocess,
     sampler::Sampler,
     sigmas::{Sigmas, SigmasError},
     text::InstructionEncoder,
@@ -122,6 +123,14 @@ impl EditBundle {
     /// Both sides of a picture that the model sees are multiples of this many pixels.
     pub fn size_multiple(&self) -> usize {
         self.vae.downscale_factor() * self.generator.0.config().patch()
+    }
+
+    /// How a picture is brought to the size of the models.
+    pub fn preprocess(&self) -> Preprocess {
+        Preprocess::Area {
+            target_area_px: self.settings.target_area_px,
+            multiple: self.size_multiple() as u32,
+        }
     }
 
     /// The bundle's own sampler.

@@ -105,10 +105,7 @@ impl EditPipeline {
     fn rule(&self, rule: PreprocessRule) -> Preprocess {
         let target_area_px = self.bundle.settings.target_area_px;
         match rule {
-            PreprocessRule::Area => Preprocess::Area {
-                target_area_px,
-                multiple: self.bundle.size_multiple() as u32,
-            },
+            PreprocessRule::Area => self.bundle.preprocess(),
             PreprocessRule::Reference => Preprocess::Reference {
                 resolution: target_area_px.isqrt() as u32,
             },

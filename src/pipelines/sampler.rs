@@ -12,6 +12,8 @@ pub enum Sampler {
     Stochastic { eta: f64 },
     /// First-order step along the velocity; draws no noise.
     Euler,
+    /// Predict x0, then noise it afresh: `(1 - next) x0 + next noise`, the re-noising of the training step (paper, Algorithm 1).
+    Renoise,
 }
 
 /// Where the latents are and where they go: `sigma` in `(0, 1]`, `next` in `[0, sigma)`.
@@ -32,6 +34,13 @@ impl Sampler {
     ) -> Result<Tensor> {
         let Interval { sigma, next } = interval;
         match *self {
+            Self::Renoise => {
+                let x0 = predict_x0(latents, velocity, sigma)?;
+                if next == 0.0 {
+                    return Ok(x0);
+                }
+                x0.affine(1.0 - next, 0.0)? + noise.affine(next, 0.0)?
+            }
             Self::Euler => latents + velocity.affine(next - sigma, 0.0)?,
             Self::Stochastic { eta } => {
                 let x0 = predict_x0(latents, velocity, sigma)?;
@@ -94,6 +103,21 @@ mod tests {
             }
             close(&x, &x0);
         }
+    }
+
+    #[test]
+    fn re_noising_with_the_noise_itself_stays_on_the_path() {
+        let (x0, noise) = (tensor(&[0.3, -1.0]), tensor(&[1.0, 0.5]));
+        let velocity = (&noise - &x0).unwrap();
+        let step = |x: &Tensor, sigma, next| {
+            let interval = Interval { sigma, next };
+            Sampler::Renoise
+                .step(x, &velocity, interval, &noise)
+                .unwrap()
+        };
+        let halfway = step(&noise, 1.0, 0.5);
+        close(&halfway, &tensor(&[0.65, -0.25]));
+        close(&step(&halfway, 0.5, 0.0), &x0);
     }
 
     #[test]

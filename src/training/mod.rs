@@ -1,3 +1,13 @@
 //! One optimiser step of NP-Edit (arXiv 2510.14978): the losses, and what makes parameters of gradients.
+pub mod draws;
+pub mod ema;
+pub mod error;
+pub mod guard;
+pub mod instruction_set;
+pub mod learning_rate;
 pub mod losses;
 pub mod optimiser;
+pub mod order;
+pub mod terms;
+pub mod tuning;
+pub mod unroll;

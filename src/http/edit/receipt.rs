@@ -54,6 +54,7 @@ impl Facts {
         let (sampler, eta) = match profile.sampler {
             Sampler::Stochastic { eta } => ("stochastic", Some(eta)),
             Sampler::Euler => ("euler", None),
+            Sampler::Renoise => ("renoise", None),
         };
         Self {
             model: identity.sha256.clone(),

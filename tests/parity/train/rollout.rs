@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 use candle_core::{Tensor, Var, backprop::GradStore};
 use npedit::{
     models::zimage::{Captions, PaddingAttention, Transformer},
-    pipelines::{judge::Judge, sampler::predict_x0},
-    training::optimiser as opt,
+    pipelines::{
+        judge::Judge,
+        noise::NoiseDraw,
+        sigmas::Sigmas,
+        velocity::{EditConditioning, Generator},
+    },
+    training::{optimiser as opt, unroll::Unroll},
 };
 use serde_json::Value;
 
@@ -34,6 +39,7 @@ pub struct Start {
 
 /// The unrolled steps. Nothing is detached.
 pub struct Rollout {
+    /// At every level, and x0 at last.
     latents: Vec<Tensor>,
     velocities: Vec<Tensor>,
     pub x0: Tensor,
@@ -61,25 +67,27 @@ impl Start {
     }
 
     pub fn unroll(&self, generator: &Transformer) -> Result<Rollout, Failure> {
-        let (mut latents, mut velocities) = (Vec::new(), Vec::new());
-        let mut x0: Option<Tensor> = None;
-        for (level, noise) in self.levels.iter().zip(&self.noises) {
-            let x = match &x0 {
-                None => noise.clone(),
-                Some(x0) => (x0.affine(1.0 - level, 0.0)? + noise.affine(*level, 0.0)?)?,
-            };
-            let sigma = Tensor::full(*level as f32, x.dim(0)?, x.device())?;
-            let velocity = generator.velocity_with_reference(
-                &x,
-                &self.reference,
-                &sigma,
-                &self.instruction,
-            )?;
-            x0 = Some(predict_x0(&x, &velocity, *level)?);
-            latents.push(x);
-            velocities.push(velocity);
-        }
-        let x0 = x0.ok_or("a case has no steps")?;
+        let [initial, later @ ..] = self.noises.as_slice() else {
+            return Err("a case has no noise".into());
+        };
+        let unroll = Unroll {
+            sigmas: Sigmas::from_levels(&self.levels)?,
+            noise: NoiseDraw {
+                initial: initial.clone(),
+                // the last step ends at x0 and uses none
+                steps: [later, std::slice::from_ref(initial)].concat(),
+            },
+        };
+        let conditioning = EditConditioning {
+            reference: self.reference.clone(),
+            instruction: self.instruction.clone(),
+        };
+        let (mut latents, mut velocities) = (vec![initial.clone()], Vec::new());
+        let generator = Generator(generator.clone());
+        let x0 = unroll.run(&generator, &conditioning, &mut |step| {
+            velocities.push(step.velocity.clone());
+            latents.push(step.latents.clone());
+        })?;
         Ok(Rollout {
             latents,
             velocities,

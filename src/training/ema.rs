@@ -1,0 +1,75 @@
+//! Exponential moving average of the parameters.
+use std::collections::BTreeMap;
+
+use candle_core::{Result, Tensor};
+
+use super::optimiser::Parameters;
+
+/// Averages by parameter.
+#[derive(Clone, Debug)]
+pub struct Ema {
+    decay: f64,
+    averages: BTreeMap<String, Tensor>,
+}
+
+impl Ema {
+    /// Starts at the parameters' present values; `decay` in `[0, 1)`.
+    ///
+    /// # Errors
+    /// The device refuses.
+    pub fn new(decay: f64, parameters: &Parameters) -> Result<Self> {
+        let copies = parameters
+            .iter()
+            .map(|(name, var)| Ok((name.clone(), var.copy()?.detach())));
+        Ok(Self {
+            decay,
+            averages: copies.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Goes on from the averages of a checkpoint.
+    pub fn resume(decay: f64, averages: BTreeMap<String, Tensor>) -> Self {
+        Self { decay, averages }
+    }
+
+    pub fn averages(&self) -> &BTreeMap<String, Tensor> {
+        &self.averages
+    }
+
+    /// `average <- decay average + (1 - decay) parameter`.
+    ///
+    /// # Errors
+    /// The device refuses.
+    pub fn update(&mut self, parameters: &Parameters) -> Result<()> {
+        for (name, average) in &mut self.averages {
+            if let Some(parameter) = parameters.get(name) {
+                let new = parameter
+                    .as_detached_tensor()
+                    .affine(1.0 - self.decay, 0.0)?;
+                *average = (average.affine(self.decay, 0.0)? + new)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    #[test]
+    fn the_average_follows_and_keeps_no_graph() {
+        let var = Var::new(&[0.0f64], &Device::Cpu).unwrap();
+        let parameters = Parameters::from([("w".to_owned(), var.clone())]);
+        let mut ema = Ema::new(0.75, &parameters).unwrap();
+        var.set(&Tensor::new(&[1.0f64], &Device::Cpu).unwrap())
+            .unwrap();
+        ema.update(&parameters).unwrap();
+        ema.update(&parameters).unwrap();
+        let average = &ema.averages()["w"];
+        assert_eq!(average.to_vec1::<f64>().unwrap(), [1.0 - 0.75 * 0.75]);
+        assert!(!average.track_op());
+    }
+}

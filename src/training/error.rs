@@ -1,0 +1,28 @@
+//! Why a training step could not be taken.
+use crate::{
+    models::error::LoadError,
+    pipelines::{judge::JudgeError, sigmas::SigmasError, text::TextError},
+};
+
+pub type TrainingResult<T> = Result<T, TrainingError>;
+
+/// A step failed; nothing of it was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(
+        "the device refused: {0}; free memory on it, lower batch.micro, or turn memory.recompute on"
+    )]
+    Tensor(#[from] candle_core::Error),
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    #[error(transparent)]
+    Text(#[from] TextError),
+    #[error(transparent)]
+    Sigmas(#[from] SigmasError),
+    #[error(transparent)]
+    Image(#[from] super::instruction_set::PictureError),
+    #[error("interrupted; run the same command again to go on from the last checkpoint")]
+    Interrupted,
+}
