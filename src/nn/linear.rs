@@ -35,42 +35,76 @@ impl Linear {
 
     /// `[.., in]` to `[.., out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (out, input) = self.weight.dims2()?;
-        let mut shape = x.dims().to_vec();
-        let rows = x.elem_count() / x.dim(D::Minus1)?;
-        if let Some(last) = shape.last_mut() {
-            *last = out;
-        }
-        // contiguous: a transposed batch against one weight gives wrong numbers in candle's CPU matmul
-        let x = x.contiguous()?.reshape((rows, input))?;
-        let mut y = self.base(&x)?;
-        if let Some(lora) = &self.lora {
-            y = (y + lora.forward(&x)?)?;
-        }
-        y.reshape(shape)
-    }
-
-    fn base(&self, x: &Tensor) -> Result<Tensor> {
-        if self.weight.track_op() || self.bias.as_ref().is_some_and(Tensor::track_op) {
-            return self.composite(x);
-        }
-        let weight = self.weight.clone();
-        if is_host_float(x) {
-            let value = matmul(x, &self.weight, self.bias.as_ref())?;
-            return graft([x], value, move |_, grad| {
-                Ok([Some(matmul(&grad.contiguous()?, &weight.t()?, None)?)])
-            });
-        }
-        graft([x], self.composite(&x.detach())?, move |_, grad| {
-            Ok([Some(grad.contiguous()?.matmul(&weight)?)])
-        })
-    }
-
-    fn composite(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.matmul(&self.weight.t()?)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
+        let y = self.base(x)?;
+        match &self.lora {
+            Some(lora) => {
+                let beside = lora.forward(&rows(x)?)?;
+                &y + beside.reshape(y.shape())?
+            }
             None => Ok(y),
         }
     }
+
+    /// Whether the input alone can have a gradient.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.lora.is_none() && !self.is_trained()
+    }
+
+    fn is_trained(&self) -> bool {
+        self.weight.track_op() || self.bias.as_ref().is_some_and(Tensor::track_op)
+    }
+
+    fn base(&self, x: &Tensor) -> Result<Tensor> {
+        if self.is_trained() {
+            return self.composite(x);
+        }
+        let layer = self.clone();
+        graft([x], self.value(&x.detach())?, move |_, grad| {
+            Ok([Some(layer.input_gradient(grad)?)])
+        })
+    }
+
+    /// The layer without its branch, outside the graph. `[.., in]` to `[.., out]`
+    pub(super) fn value(&self, x: &Tensor) -> Result<Tensor> {
+        if !is_host_float(x) {
+            return self.composite(x);
+        }
+        let value = matmul(&rows(x)?, &self.weight, self.bias.as_ref())?;
+        value.reshape(with_last(x, self.weight.dim(0)?))
+    }
+
+    /// The gradient of [`Self::value`]'s input. `[.., out]` to `[.., in]`
+    pub(super) fn input_gradient(&self, grad: &Tensor) -> Result<Tensor> {
+        let rows = rows(grad)?;
+        let gradient = if is_host_float(grad) {
+            matmul(&rows, &self.weight.t()?, None)?
+        } else {
+            rows.matmul(&self.weight)?
+        };
+        gradient.reshape(with_last(grad, self.weight.dim(1)?))
+    }
+
+    fn composite(&self, x: &Tensor) -> Result<Tensor> {
+        let y = rows(x)?.matmul(&self.weight.t()?)?;
+        let y = match &self.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        };
+        y.reshape(with_last(x, self.weight.dim(0)?))
+    }
+}
+
+/// `[.., D]` as a matrix. Contiguous: a transposed batch against one weight gives wrong numbers in candle's CPU matmul.
+fn rows(x: &Tensor) -> Result<Tensor> {
+    let width = x.dim(D::Minus1)?;
+    x.contiguous()?.reshape((x.elem_count() / width, width))
+}
+
+/// The shape of `x` with another last dimension.
+fn with_last(x: &Tensor, width: usize) -> Vec<usize> {
+    let mut shape = x.dims().to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = width;
+    }
+    shape
 }

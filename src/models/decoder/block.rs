@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Linear, RmsNorm, rope_halves, silu_mul},
+    nn::{Linear, RmsNorm, rope_halves, swiglu},
 };
 
 /// `x + attention(norm(x))`, then `x + feed_forward(norm(x))`.
@@ -169,7 +169,6 @@ impl FeedForward {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.down
-            .forward(&silu_mul(&self.gate.forward(x)?, &self.up.forward(x)?)?)
+        swiglu(x, [&self.gate, &self.up, &self.down])
     }
 }

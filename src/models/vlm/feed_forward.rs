@@ -6,38 +6,29 @@ use crate::{
         error::{LoadError, LoadResult},
         weights::Scope,
     },
-    nn::{Linear, gelu, gelu_erf},
+    nn::{GeluForm, Linear, gelu_feed_forward},
 };
 
-/// Which GELU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Activation {
-    Tanh,
-    Erf,
-}
-
-impl Activation {
-    /// From the name that transformers gives it.
-    pub(super) fn parse(key: &'static str, name: &str) -> LoadResult<Self> {
-        match name {
-            "gelu_pytorch_tanh" => Ok(Self::Tanh),
-            "gelu" => Ok(Self::Erf),
-            other => Err(LoadError::Config {
-                file: "config.json".into(),
-                key,
-                value: format!("{other:?}"),
-                expected: "gelu or gelu_pytorch_tanh".into(),
-            }),
-        }
+/// The GELU that transformers gives this name.
+pub(super) fn gelu_form(key: &'static str, name: &str) -> LoadResult<GeluForm> {
+    match name {
+        "gelu_pytorch_tanh" => Ok(GeluForm::Tanh),
+        "gelu" => Ok(GeluForm::Erf),
+        other => Err(LoadError::Config {
+            file: "config.json".into(),
+            key,
+            value: format!("{other:?}"),
+            expected: "gelu or gelu_pytorch_tanh".into(),
+        }),
     }
 }
 
-/// `second(activation(first(x)))`
+/// `second(gelu(first(x)))`
 #[derive(Clone, Debug)]
 pub(super) struct FeedForward {
     pub first: Linear,
     pub second: Linear,
-    pub activation: Activation,
+    pub form: GeluForm,
 }
 
 impl FeedForward {
@@ -46,22 +37,17 @@ impl FeedForward {
         scope: &Scope,
         names: [&str; 2],
         [inputs, inner, outputs]: [usize; 3],
-        activation: Activation,
+        form: GeluForm,
     ) -> LoadResult<Self> {
         Ok(Self {
             first: scope.linear(names[0], inputs, inner)?,
             second: scope.linear(names[1], inner, outputs)?,
-            activation,
+            form,
         })
     }
 
     /// `[.., inputs]` to `[.., outputs]`
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.first.forward(x)?;
-        let x = match self.activation {
-            Activation::Tanh => gelu(&x)?,
-            Activation::Erf => gelu_erf(&x)?,
-        };
-        self.second.forward(&x)
+        gelu_feed_forward(x, self.form, [&self.first, &self.second])
     }
 }

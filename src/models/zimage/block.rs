@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 use super::{config::Config, layout::Segment, lora::LoraWeights, times::Times};
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Activations, Linear, RmsNorm, attention, silu_mul, tanh},
+    nn::{Activations, Linear, RmsNorm, attention, swiglu, tanh},
 };
 
 /// Upstream's epsilon of the query and key norms, whatever `norm_eps` says.
@@ -93,8 +93,7 @@ impl FeedForward {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.w2
-            .forward(&silu_mul(&self.w1.forward(x)?, &self.w3.forward(x)?)?)
+        swiglu(x, [&self.w1, &self.w3, &self.w2])
     }
 
     fn with_lora(&self, prefix: &str, lora: &LoraWeights) -> Self {

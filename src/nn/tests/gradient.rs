@@ -182,3 +182,42 @@ fn norm_times_a_factor_per_token() {
         norm.forward_times(&x[0], &factor(&x[1], &x[2]))
     });
 }
+
+#[test]
+fn feed_forwards() {
+    let mut random = Random::new(17);
+    let x = random.tensor(&[2, 3, 5]);
+    let [open, up, down] = [[7, 5], [7, 5], [4, 7]].map(|shape| random.tensor(&shape));
+    let [inner, outer] = [7, 4].map(|width| random.tensor(&[width]));
+    for form in [GeluForm::Tanh, GeluForm::Erf] {
+        let layers = |open: &Tensor| {
+            [
+                Linear::new(open.clone(), Some(inner.clone())),
+                Linear::new(down.clone(), Some(outer.clone())),
+            ]
+        };
+        check_gradients(std::slice::from_ref(&x), |x| {
+            gelu_feed_forward(&x[0], form, layers(&open).each_ref())
+        });
+        check_gradients(&[x.clone(), open.clone()], |x| {
+            gelu_feed_forward(&x[0], form, layers(&x[1]).each_ref())
+        });
+    }
+    let layers = |up: &Tensor| [&open, up, &down].map(|weight| Linear::new(weight.clone(), None));
+    check_gradients(std::slice::from_ref(&x), |x| {
+        swiglu(&x[0], layers(&up).each_ref())
+    });
+    check_gradients(&[x.clone(), up.clone()], |x| {
+        swiglu(&x[0], layers(&x[1]).each_ref())
+    });
+    let [a, b] = [[2, 5], [7, 2]].map(|shape| random.tensor(&shape));
+    check_gradients(&[x, a, b], |x| {
+        let lora = Lora {
+            a: x[1].clone(),
+            b: x[2].clone(),
+            scale: 0.7,
+        };
+        let [open, up, down] = layers(&up);
+        swiglu(&x[0], [&open.with_lora(lora), &up, &down])
+    });
+}

@@ -67,3 +67,34 @@ fn a_wrong_width_is_an_error() {
     let layer = Linear::new(random.tensor(&[4, 5]), None);
     assert!(layer.forward(&random.tensor(&[2, 6])).is_err());
 }
+
+#[test]
+fn a_frozen_feed_forward_gives_what_its_layers_give() {
+    let mut random = Random::new(15);
+    let x = random.single(&[2, 3, 6]);
+    let narrow = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+    let layer = |shape: &[usize], random: &mut Random| {
+        Linear::new(
+            narrow(&random.single(shape)),
+            Some(narrow(&random.single(&shape[..1]))),
+        )
+    };
+    let [open, up] = [0, 1].map(|_| layer(&[8, 6], &mut random));
+    let down = layer(&[6, 8], &mut random);
+    let x = candle_core::Var::from_tensor(&narrow(&x)).unwrap();
+    let tracked = x.as_tensor();
+    for form in [GeluForm::Tanh, GeluForm::Erf] {
+        let one = |x: &Tensor| gelu_feed_forward(x, form, [&open, &down]);
+        assert_eq!(
+            max_difference(&one(tracked).unwrap(), &one(&x.detach()).unwrap()),
+            0.0
+        );
+        assert_eq!(gradients_left(tracked, one), 0);
+    }
+    let one = |x: &Tensor| swiglu(x, [&open, &up, &down]);
+    assert_eq!(
+        max_difference(&one(tracked).unwrap(), &one(&x.detach()).unwrap()),
+        0.0
+    );
+    assert_eq!(gradients_left(tracked, one), 0);
+}

@@ -7,7 +7,7 @@ use candle_core::{IndexOp, Result, Tensor};
 use self::{config::Config, vit::InternVit};
 use super::{
     chat::Style,
-    feed_forward::{Activation, FeedForward},
+    feed_forward::{FeedForward, gelu_form},
     parts::{Parts, Preprocessor},
     pixels::{Picture, PixelValues, Shown},
     resize::{Rounding, resize},
@@ -41,7 +41,7 @@ pub(super) fn load(folder: &Folder, weights: &Weights, compute: &Compute) -> Loa
         config.vision_config.hidden_size * 4,
         config.text_config.hidden_size,
     );
-    let activation = Activation::parse("projector_hidden_act", &config.projector_hidden_act)?;
+    let form = gelu_form("projector_hidden_act", &config.projector_hidden_act)?;
     let tower = Tower {
         vit: InternVit::load(
             &config.vision_config,
@@ -52,7 +52,7 @@ pub(super) fn load(folder: &Folder, weights: &Weights, compute: &Compute) -> Loa
             &scope,
             ["linear_1", "linear_2"],
             [vision, hidden, hidden],
-            activation,
+            form,
         )?,
         preprocessor: Preprocessor::read(folder)?,
         image_size: config.vision_config.image_size.into(),

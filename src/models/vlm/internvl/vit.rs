@@ -3,7 +3,7 @@ use candle_core::{Result, Tensor};
 
 use super::{
     super::{
-        feed_forward::{Activation, FeedForward},
+        feed_forward::{FeedForward, gelu_form},
         pixels::patches,
     },
     config::{NormType, VisionConfig},
@@ -80,7 +80,7 @@ struct Block {
 impl Block {
     fn load(config: &VisionConfig, scope: &Scope) -> LoadResult<Self> {
         let width = config.hidden_size;
-        let activation = Activation::parse("vision_config.hidden_act", &config.hidden_act)?;
+        let form = gelu_form("vision_config.hidden_act", &config.hidden_act)?;
         Ok(Self {
             attention_norm: Norm::load(config, scope, "layernorm_before")?,
             attention: Attention::load(config, &scope.at("attention"))?,
@@ -90,7 +90,7 @@ impl Block {
                 &scope.at("mlp"),
                 ["fc1", "fc2"],
                 [width, config.intermediate_size, width],
-                activation,
+                form,
             )?,
             feed_forward_scale: LayerScale::new(scope.tensor("lambda_2", &[width])?),
         })

@@ -12,7 +12,7 @@ use candle_core::{IndexOp, Result, Tensor};
 use self::{anyres::Anyres, config::Config, siglip::Siglip};
 use super::{
     chat::Style,
-    feed_forward::{Activation, FeedForward},
+    feed_forward::{FeedForward, gelu_form},
     parts::{Names, Parts, Preprocessor},
     pixels::{Picture, PixelValues, Shown},
     resize::{Corners, resize_bilinear},
@@ -52,7 +52,7 @@ pub(super) fn load(folder: &Folder, weights: &Weights, compute: &Compute) -> Loa
             &weights.scope(&names.below("multi_modal_projector"), compute),
             ["linear_1", "linear_2"],
             [vision, hidden, hidden],
-            Activation::parse("projector_hidden_act", &config.projector_hidden_act)?,
+            gelu_form("projector_hidden_act", &config.projector_hidden_act)?,
         )?,
         newline: weights
             .scope("", compute)

@@ -3,7 +3,7 @@ use candle_core::{Result, Tensor};
 
 use super::{
     super::{
-        feed_forward::{Activation, FeedForward},
+        feed_forward::{FeedForward, gelu_form},
         pixels::patches,
     },
     config::VisionConfig,
@@ -82,7 +82,7 @@ impl Block {
                 &scope.at("mlp"),
                 ["fc1", "fc2"],
                 [width, config.intermediate_size, width],
-                Activation::parse("vision_config.hidden_act", &config.hidden_act)?,
+                gelu_form("vision_config.hidden_act", &config.hidden_act)?,
             )?,
         })
     }

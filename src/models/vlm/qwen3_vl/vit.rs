@@ -3,7 +3,7 @@ use candle_core::{Device, Result, Tensor};
 
 use super::{
     super::{
-        feed_forward::{Activation, FeedForward},
+        feed_forward::{FeedForward, gelu_form},
         resize::{Corners, resize_bilinear},
     },
     blocks::{Grid, in_blocks},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{KeyMask, LayerNorm, Linear, attention, rope_halves},
+    nn::{GeluForm, KeyMask, LayerNorm, Linear, attention, rope_halves},
 };
 
 /// Of every norm; the config does not name it.
@@ -154,7 +154,7 @@ impl Block {
                 &scope.at("mlp"),
                 ["linear_fc1", "linear_fc2"],
                 [width, config.intermediate_size, width],
-                Activation::parse("vision_config.hidden_act", &config.hidden_act)?,
+                gelu_form("vision_config.hidden_act", &config.hidden_act)?,
             )?,
         })
     }
@@ -216,7 +216,7 @@ impl Merger {
                 scope,
                 ["linear_fc1", "linear_fc2"],
                 [width, width, config.out_hidden_size],
-                Activation::Erf,
+                GeluForm::Erf,
             )?,
             width,
         })
