@@ -12,3 +12,4 @@ pub mod nn;
 pub mod pipelines;
 pub mod telemetry;
 pub mod training;
+pub mod world;

@@ -10,6 +10,7 @@ use std::{
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("nn", &[]),
+    ("world", &[]),
     ("models", &["nn"]),
     ("pipelines", &["models", "nn"]),
     ("engine", &["pipelines", "models", "nn"]),
@@ -18,7 +19,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app", &["http", "engine", "pipelines", "models", "nn"]),
     (
         "cli",
-        &["app", "http", "engine", "pipelines", "models", "nn"],
+        &[
+            "app",
+            "http",
+            "engine",
+            "pipelines",
+            "models",
+            "nn",
+            "world",
+        ],
     ),
 ];
 const OPEN_TO_ALL: &[&str] = &["config", "telemetry"];
