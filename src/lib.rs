@@ -1,7 +1,8 @@
 //! npedit edits images by instruction in a few denoising steps.
 //!
 //! Imports flow one way (`tests/architecture.rs` holds the table):
-//! `nn` -> `models` -> `pipelines` -> `engine`, `training` -> `http` -> `app`, `cli`.
+//! `nn` -> `models`, `adapters` -> `pipelines` -> `engine`, `training` -> `http` -> `app`, `cli`.
+pub mod adapters;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -12,11 +12,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("nn", &[]),
     ("world", &[]),
     ("models", &["nn"]),
+    ("adapters", &["nn"]),
     ("pipelines", &["models", "nn"]),
     ("engine", &["pipelines", "models", "nn"]),
-    ("training", &["pipelines", "models", "nn"]),
+    ("training", &["pipelines", "models", "adapters", "nn"]),
     ("http", &["engine"]),
-    ("app", &["http", "engine", "pipelines", "models", "nn"]),
+    (
+        "app",
+        &["http", "engine", "pipelines", "models", "adapters", "nn"],
+    ),
     (
         "cli",
         &[
@@ -25,6 +29,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "engine",
             "pipelines",
             "models",
+            "adapters",
             "nn",
             "world",
         ],

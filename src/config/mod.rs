@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 pub use issue::{ConfigError, Issue};
 pub use layers::{Given, Layer, Layers, Setting};
+pub(crate) use nearest::nearest;
 pub use values::{
     Config, DeviceChoice, DtypeChoice, Edit, Engine, FormatChoice, Images, Judge, Log, LogFormat,
     Model, OverallChoice, PreprocessChoice, Server, SpellingChoice, Storage,

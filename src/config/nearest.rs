@@ -4,7 +4,7 @@
 const MAX_EDITS: usize = 3;
 
 /// The known key closest to `key`, unless none is close.
-pub(super) fn nearest<'a>(known: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(known: impl Iterator<Item = &'a String>, key: &str) -> Option<&'a str> {
     known
         .map(|candidate| (edits(candidate, key), candidate.as_str()))
         .min()

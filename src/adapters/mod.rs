@@ -1,0 +1,24 @@
+//! Adapters: low-rank branches of a transformer as values, and the files that other programs keep them in.
+//!
+//! An [`Adapter`] never changes; its [`AdapterId`] is the same whichever program's layout it was read from.
+mod adapter;
+mod container;
+mod durable;
+mod error;
+mod fit;
+mod id;
+mod layout;
+mod lora_config;
+mod names;
+mod read;
+mod write;
+
+pub use adapter::{Adapter, AdapterConfig, Pair, Scaling};
+pub use error::AdapterError;
+pub use id::AdapterId;
+pub use layout::Layout;
+pub use read::{Found, read};
+pub use write::{Target, write};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+mod elsewhere;
+mod golden;
+mod refused;
+mod round_trip;
+mod sample;
