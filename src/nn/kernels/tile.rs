@@ -3,6 +3,8 @@
 //! Operands are packed. A left tile is `[depth][height]`, height consecutive rows; a right panel is `[depth][width]`,
 //! [`panel_width`] consecutive columns. Each element of the answer is one chain of fused multiply-adds in the order of
 //! depth, whatever tile, panel or thread it falls into: values depend neither on the batch nor on the thread count.
+use std::ops::Range;
+
 use pulp::Simd;
 
 use super::real::Real;
@@ -85,27 +87,64 @@ impl<T: Real> Tile<'_, T> {
         rows: &mut [&mut [T]],
         start: Start<'_, T>,
     ) {
-        let lanes = T::lanes::<S>();
-        let mut sums = [[T::splat(simd, T::ZERO); PANEL_VECTORS]; H];
-        let spans = |len: usize, v: usize| {
-            let from = (self.column + v * lanes).min(len);
-            from..(from + lanes).min(len)
+        let place = Place {
+            row: self.row,
+            column: self.column,
         };
+        let sums = place.load::<S, T, H>(simd, rows, start);
+        let sums = product::<S, T, H>(simd, self.left, self.right, sums);
+        place.store(simd, rows, sums);
+    }
+}
+
+/// First row and column of a tile within the block.
+#[derive(Clone, Copy)]
+struct Place {
+    row: usize,
+    column: usize,
+}
+
+impl Place {
+    #[inline(always)]
+    fn span<S: Simd, T: Real>(self, len: usize, v: usize) -> Range<usize> {
+        let lanes = T::lanes::<S>();
+        let from = (self.column + v * lanes).min(len);
+        from..(from + lanes).min(len)
+    }
+
+    #[inline(always)]
+    fn load<S: Simd, T: Real, const H: usize>(
+        self,
+        simd: S,
+        rows: &[&mut [T]],
+        start: Start<'_, T>,
+    ) -> Sums<T, S, H> {
+        let span = |len, v| self.span::<S, T>(len, v);
+        let mut sums = [[T::splat(simd, T::ZERO); PANEL_VECTORS]; H];
         for (i, row) in sums.iter_mut().enumerate() {
             for (v, sum) in row.iter_mut().enumerate() {
                 *sum = match start {
                     Start::Zero => *sum,
                     Start::Rows(values) => T::splat(simd, values[self.row + i]),
-                    Start::Columns(values) => T::load_some(simd, &values[spans(values.len(), v)]),
-                    Start::Destination => T::load_some(simd, &rows[i][spans(rows[i].len(), v)]),
+                    Start::Columns(values) => T::load_some(simd, &values[span(values.len(), v)]),
+                    Start::Destination => T::load_some(simd, &rows[i][span(rows[i].len(), v)]),
                 };
             }
         }
-        let sums = product::<S, T, H>(simd, self.left, self.right, sums);
-        for (i, row) in sums.iter().enumerate() {
-            for (v, sum) in row.iter().enumerate() {
-                let span = spans(rows[i].len(), v);
-                T::store_some(simd, &mut rows[i][span], *sum);
+        sums
+    }
+
+    #[inline(always)]
+    fn store<S: Simd, T: Real, const H: usize>(
+        self,
+        simd: S,
+        rows: &mut [&mut [T]],
+        sums: Sums<T, S, H>,
+    ) {
+        for (row, sums) in rows.iter_mut().zip(&sums) {
+            for (v, sum) in sums.iter().enumerate() {
+                let span = self.span::<S, T>(row.len(), v);
+                T::store_some(simd, &mut row[span], *sum);
             }
         }
     }
@@ -172,4 +211,56 @@ pub(crate) fn multiply<S: Simd, T: Real>(
             tile.run(simd, height, rows, start);
         }
     }
+}
+
+/// Adds `left` `[rows][width]`, as it lies, times `right` (panels of `[width][width]`, one after the other) to `rows`.
+#[inline(always)]
+pub(crate) fn multiply_square<S: Simd, T: Real>(
+    simd: S,
+    left: &[T],
+    right: &[T],
+    rows: &mut [&mut [T]],
+) {
+    let width = panel_width::<S, T>();
+    for (row, height) in left_tiles::<S>(rows.len()) {
+        let left = &left[row * width..(row + height) * width];
+        let rows = &mut rows[row..row + height];
+        for (panel, right) in right.chunks_exact(width * width).enumerate() {
+            let place = Place {
+                row,
+                column: panel * width,
+            };
+            match height {
+                12 => square::<S, T, 12>(simd, left, right, (rows, place)),
+                6 => square::<S, T, 6>(simd, left, right, (rows, place)),
+                4 => square::<S, T, 4>(simd, left, right, (rows, place)),
+                3 => square::<S, T, 3>(simd, left, right, (rows, place)),
+                2 => square::<S, T, 2>(simd, left, right, (rows, place)),
+                _ => square::<S, T, 1>(simd, left, right, (rows, place)),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn square<S: Simd, T: Real, const H: usize>(
+    simd: S,
+    left: &[T],
+    right: &[T],
+    (rows, place): (&mut [&mut [T]], Place),
+) {
+    let width = panel_width::<S, T>();
+    let mut sums = place.load::<S, T, H>(simd, rows, Start::Destination);
+    let (right, _) = T::vectors::<S>(right);
+    let (right, _) = right.as_chunks::<PANEL_VECTORS>();
+    let (left, right) = (&left[..H * width], &right[..width]);
+    for k in 0..width {
+        for i in 0..H {
+            let x = T::splat(simd, left[i * width + k]);
+            for v in 0..PANEL_VECTORS {
+                sums[i][v] = T::mul_add(simd, x, right[k][v], sums[i][v]);
+            }
+        }
+    }
+    place.store(simd, rows, sums);
 }

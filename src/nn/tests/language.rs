@@ -194,3 +194,21 @@ fn gradients_in_single_precision_are_those_in_double() {
         }
     }
 }
+
+#[test]
+fn gradients_of_very_low_scores_are_numbers() {
+    // far below zero, so that a key which is not there would weigh infinitely much
+    let mut random = Random::new(70);
+    let near =
+        |mean: f64, random: &mut Random| single(&(random.single(&[1, 35, 1, 4]) + mean).unwrap());
+    let [q, k] = [40.0, -40.0].map(|mean| near(mean, &mut random));
+    let inputs = [q, k, near(0.0, &mut random)];
+    for mask in [KeyMask::All, KeyMask::Causal] {
+        let grads = same_at_any_thread_count(|| {
+            let grads = attention_gradients(&inputs, &mask);
+            Tensor::cat(&grads, 1).unwrap()
+        });
+        let sum = grads.abs().unwrap().sum_all().unwrap();
+        assert!(sum.to_scalar::<f32>().unwrap().is_finite());
+    }
+}

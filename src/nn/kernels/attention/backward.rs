@@ -1,23 +1,30 @@
-//! The gradients, from recomputed weights.
+//! The gradients, from recomputed weights, each weight once.
 //!
-//! Two passes of the same shape, so that every gradient has one owner: a panel of queries against all keys for the
-//! gradient of the queries, a panel of keys against all queries for those of the keys and the values.
+//! A panel of keys lies along the vectors, blocks of queries pass by it. The panel owns the gradients of its keys and values;
+//! those of the queries are sums over panels, which one task adds up in order.
+use std::ops::Range;
+
 use candle_core::{Device, Result, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
     Attended, KEYS, Order, Sight,
+    block::Block,
     heads::{Heads, PackHead, Packed, readable},
 };
 use crate::nn::{
     KeyMask,
     kernels::{
         host::values,
+        norm::sum2,
         real::Real,
-        tile::{Left, Start, multiply, panel_width},
+        tile::{Left, Start, multiply, multiply_square, panel_width},
     },
 };
+
+/// Tasks of a batch item at least, as long as there are panels: few heads then still keep several threads busy.
+const TASKS: usize = 8;
 
 pub(super) fn gradients<T: Real>(
     [q, k, v]: &[Tensor; 3],
@@ -27,66 +34,41 @@ pub(super) fn gradients<T: Real>(
 ) -> Result<[Tensor; 3]> {
     let (batch, queries, heads, _) = q.dims4()?;
     let sight = Sight::new(mask, [batch, queries, k.dim(1)?])?;
-    // <gradient, value> of each query: what the softmax's normalisation takes back
-    let shares = (grad * &attended.value)?.sum(3)?.contiguous()?;
-    let [q, k, v, grad] = [q, k, v, grad].map(readable);
-    let (q, k, v, grad) = (q?, k?, v?, grad?);
+    let [q, k, v, grad, value] = [q, k, v, grad, &attended.value].map(readable);
+    let (q, k, v, grad, value) = (q?, k?, v?, grad?, value?);
     let (q, q_layout) = q.storage_and_layout();
     let (k, k_layout) = k.storage_and_layout();
     let (v, v_layout) = v.storage_and_layout();
     let (grad, grad_layout) = grad.storage_and_layout();
-    let (shares, shares_layout) = shares.storage_and_layout();
+    let (value, value_layout) = value.storage_and_layout();
     let (log_sums, log_sums_layout) = attended.log_sums.storage_and_layout();
     let grads = Arch::new().dispatch(Run {
-        queries: [
-            Heads::of(&q, q_layout, heads)?,
-            Heads::of(&grad, grad_layout, heads)?,
-        ],
-        keys: [
-            Heads::of(&k, k_layout, heads)?,
-            Heads::of(&v, v_layout, heads)?,
-        ],
+        q: Heads::of(&q, q_layout, heads)?,
+        k: Heads::of(&k, k_layout, heads)?,
+        v: Heads::of(&v, v_layout, heads)?,
+        grad: Heads::of(&grad, grad_layout, heads)?,
+        value: Heads::of(&value, value_layout, heads)?,
         log_sums: values::<T>(&log_sums, log_sums_layout)?,
-        shares: values::<T>(&shares, shares_layout)?,
         sight: &sight,
     });
-    let (_, keys, stored, size) = k_layout.shape().dims4()?;
-    let [q, k, v] = grads;
-    let of_keys = |grads: Vec<T>| {
-        let grouped = (batch, keys, stored, heads / stored, size);
-        let grads = Tensor::from_vec(grads, grouped, &Device::Cpu)?;
-        if stored == heads {
-            grads.squeeze(3)
-        } else {
-            grads.sum(3)
-        }
-    };
+    let [of_q, of_k, of_v] = grads;
+    let tensor = |grads, shape: &[usize]| Tensor::from_vec(grads, shape, &Device::Cpu);
     Ok([
-        Tensor::from_vec(q, (batch, queries, heads, size), &Device::Cpu)?,
-        of_keys(k)?,
-        of_keys(v)?,
+        tensor(of_q, q_layout.dims())?,
+        tensor(of_k, k_layout.dims())?,
+        tensor(of_v, v_layout.dims())?,
     ])
 }
 
 struct Run<'a, T> {
-    /// Queries and the gradient of their values.
-    queries: [Heads<'a, T>; 2],
-    /// Keys and values.
-    keys: [Heads<'a, T>; 2],
+    q: Heads<'a, T>,
+    k: Heads<'a, T>,
+    v: Heads<'a, T>,
+    grad: Heads<'a, T>,
+    value: Heads<'a, T>,
     /// `[B, S, H]`
     log_sums: &'a [T],
-    /// `[B, S, H]`
-    shares: &'a [T],
     sight: &'a Sight,
-}
-
-/// One side of the score matrix, one head.
-struct Side<T> {
-    packed: [Packed<T>; 2],
-    /// Taken off a score before the exponential; infinite for a key that takes no part.
-    logs: Vec<T>,
-    /// Taken off the gradient of a weight.
-    shares: Vec<T>,
 }
 
 impl<T: Real> WithSimd for Run<'_, T> {
@@ -94,274 +76,220 @@ impl<T: Real> WithSimd for Run<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-        let Heads {
-            batch,
-            tokens,
-            heads,
-            ..
-        } = self.queries[0];
-        let pack = |heads: [Heads<'_, T>; 2], item, head| {
-            heads.map(|heads| simd.vectorize(PackHead { heads, item, head }))
-        };
-        let sides: Vec<[Side<T>; 2]> = (0..batch * heads)
+        let Self { q, k, v, .. } = self;
+        let sides: Vec<_> = (0..q.batch * q.heads)
+            .into_par_iter()
+            .map(|at| simd.vectorize(Passing { run: &self, at }))
+            .collect();
+        let width = panel_width::<S, T>();
+        let panels = k.tokens.div_ceil(width);
+        let share = panels.div_ceil(TASKS.div_ceil(q.heads)) * width;
+        let shares = k.tokens.div_ceil(share);
+        let parts: Vec<_> = (0..sides.len() * shares)
             .into_par_iter()
             .map(|at| {
-                let (item, head) = (at / heads, at % heads);
-                let of_queries = |stored: &[T]| -> Vec<T> {
-                    let stored = &stored[item * tokens * heads + head..];
-                    stored.iter().step_by(heads).take(tokens).copied().collect()
-                };
-                let attending = &self.sight.attending[item];
-                let log = |attends: &bool| if *attends { 0.0 } else { f64::INFINITY };
-                [
-                    Side {
-                        packed: pack(self.queries, item, head),
-                        logs: of_queries(self.log_sums),
-                        shares: of_queries(self.shares),
-                    },
-                    Side {
-                        packed: pack(self.keys, item, head),
-                        logs: attending.iter().map(|key| T::of(log(key))).collect(),
-                        shares: vec![T::ZERO; attending.len()],
-                    },
-                ]
+                let first = at % shares * share;
+                simd.vectorize(Share {
+                    k,
+                    v,
+                    queries: &sides[at / shares],
+                    sight: self.sight,
+                    keys: first..(first + share).min(k.tokens),
+                })
             })
             .collect();
-        let count = |side: Heads<'_, T>| side.batch * side.tokens * side.heads * side.size;
-        let mut q = vec![T::ZERO; count(self.queries[0])];
-        let mut k = vec![T::ZERO; count(self.keys[0])];
-        let mut v = vec![T::ZERO; count(self.keys[0])];
-        let mut tasks = Vec::new();
-        Panels {
-            simd,
-            side: self.queries,
-            columns: 0,
-            order: self.sight.order,
-            sides: &sides,
-        }
-        .tasks([&mut q], &mut tasks);
-        Panels {
-            simd,
-            side: self.keys,
-            columns: 1,
-            order: self.sight.order,
-            sides: &sides,
-        }
-        .tasks([&mut k, &mut v], &mut tasks);
-        tasks
-            .into_par_iter()
-            .for_each(|panel| simd.vectorize(panel));
-        [q, k, v]
-    }
-}
-
-/// Cuts one side into panels.
-struct Panels<'a, S, T> {
-    simd: S,
-    side: [Heads<'a, T>; 2],
-    /// Which of a head's two sides lies along the panel.
-    columns: usize,
-    order: Order,
-    sides: &'a [[Side<T>; 2]],
-}
-
-impl<'a, S: Simd, T: Real> Panels<'a, S, T> {
-    fn tasks<const N: usize>(&self, grads: [&'a mut Vec<T>; N], tasks: &mut Vec<Panel<'a, T>>) {
-        let Self {
-            side,
-            columns,
-            order,
-            sides,
-            ..
-        } = *self;
-        let _ = self.simd;
-        let Heads {
-            tokens,
-            heads,
-            size,
-            ..
-        } = side[0];
-        let panel = panel_width::<S, T>();
-        let first = tasks.len();
-        for grad in grads {
-            let parts =
-                grad.chunks_mut(tokens * heads * size)
-                    .enumerate()
-                    .flat_map(|(item, grad)| {
-                        let panels = grad.chunks_mut(panel * heads * size).enumerate();
-                        panels.map(move |(index, grad)| (item, index * panel, grad))
-                    });
-            for (at, (item, start, grad)) in parts.enumerate() {
-                if tasks.len() == first + at {
-                    tasks.push(Panel {
-                        side,
-                        columns,
-                        order,
-                        sides: &sides[item * heads..(item + 1) * heads],
-                        item,
-                        first: start,
-                        grads: Vec::with_capacity(N),
-                    });
-                }
-                tasks[first + at].grads.push(grad);
+        let parts_of =
+            |item: usize, head: usize| &parts[(item * q.heads + head) * shares..][..shares];
+        let size = q.size;
+        let of_q = gather(q, q.heads, |item, token, head, sums| {
+            for part in parts_of(item, head) {
+                add(sums, &part.of_q[token * size..]);
             }
-        }
+        });
+        let of_keys = |of: fn(&Part<T>) -> &[T]| {
+            gather(k, k.heads / k.group, |item, token, stored, sums| {
+                for head in stored * k.group..(stored + 1) * k.group {
+                    let part = &parts_of(item, head)[token / share];
+                    add(sums, &of(part)[token % share * size..]);
+                }
+            })
+        };
+        [of_q, of_keys(|part| &part.of_k), of_keys(|part| &part.of_v)]
     }
 }
 
-/// A panel of tokens of one side against all tokens of the other, all heads.
-struct Panel<'a, T> {
-    side: [Heads<'a, T>; 2],
-    columns: usize,
-    order: Order,
-    sides: &'a [[Side<T>; 2]],
-    item: usize,
-    first: usize,
-    /// Of the side's first tensor and, where asked for, of its second: `[tokens, H, D]`.
-    grads: Vec<&'a mut [T]>,
+/// `[B, S, H, D]` from what `add` adds to each `[D]` of zeros, given item, token and head.
+fn gather<T: Real>(
+    like: Heads<'_, T>,
+    heads: usize,
+    add: impl Fn(usize, usize, usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    let mut grads = vec![T::ZERO; like.batch * like.tokens * heads * like.size];
+    let rows = grads.par_chunks_mut(heads * like.size);
+    rows.enumerate().for_each(|(at, row)| {
+        for (head, sums) in row.chunks_exact_mut(like.size).enumerate() {
+            add(at / like.tokens, at % like.tokens, head, sums);
+        }
+    });
+    grads
 }
 
-impl<T: Real> WithSimd for Panel<'_, T> {
-    type Output = ();
+#[inline(always)]
+fn add<T: Real>(sums: &mut [T], x: &[T]) {
+    for (sum, x) in sums.iter_mut().zip(x) {
+        *sum += *x;
+    }
+}
+
+/// The queries of one head and what belongs to each of them.
+struct Queries<T> {
+    item: usize,
+    head: usize,
+    q: Packed<T>,
+    grad: Packed<T>,
+    /// Base-two logarithm of the sum of exponentials.
+    logs: Vec<T>,
+    /// `<gradient, value>`: what the softmax's normalisation takes back.
+    shares: Vec<T>,
+}
+
+/// Makes the queries number `at` of `[B, H]`.
+struct Passing<'a, 'b, T> {
+    run: &'a Run<'b, T>,
+    at: usize,
+}
+
+impl<T: Real> WithSimd for Passing<'_, '_, T> {
+    type Output = Queries<T>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let width = panel_width::<S, T>();
-        let Heads { heads, size, .. } = self.side[0];
-        let mut panels = [vec![T::ZERO; size * width], vec![T::ZERO; size * width]];
-        let mut sums = vec![vec![T::ZERO; size * width]; self.grads.len()];
-        let mut block = Block {
-            weights: vec![T::ZERO; KEYS * width],
-            slopes: vec![T::ZERO; KEYS * width],
-            logs: vec![T::ZERO; width],
-            shares: vec![T::ZERO; width],
-            scale: T::of(1.0 / (size as f64).sqrt()),
+    fn with_simd<S: Simd>(self, simd: S) -> Queries<T> {
+        let Run {
+            q,
+            grad,
+            value,
+            log_sums,
+            ..
+        } = *self.run;
+        let (item, head) = (self.at / q.heads, self.at % q.heads);
+        let pack = |heads| PackHead { heads, item, head }.with_simd(simd);
+        let share = |token| {
+            let (grad, value) = (
+                grad.token(item, head, token),
+                value.token(item, head, token),
+            );
+            sum2(grad, value, |x, y| x * y)
         };
-        for (head, sides) in self.sides.iter().enumerate() {
-            for (side, panel) in self.side.iter().zip(&mut panels) {
-                side.panel::<S>((self.item, head), self.first, panel);
-            }
-            let (columns, rows) = (&sides[self.columns], &sides[1 - self.columns]);
-            block.columns(columns, self.first);
-            for sums in &mut sums {
-                sums.fill(T::ZERO);
-            }
-            let tokens = rows.logs.len();
-            let seen = match (self.order, self.columns) {
-                (order, 0) => 0..order.seen(self.first + width, tokens),
-                (Order::Any, _) => 0..tokens,
-                (Order::Causal { earlier }, _) => {
-                    self.first.saturating_sub(earlier) / KEYS * KEYS..tokens
-                }
+        let logs = log_sums[item * q.tokens * q.heads + head..].iter();
+        Queries {
+            item,
+            head,
+            q: pack(q),
+            grad: pack(grad),
+            logs: logs.step_by(q.heads).take(q.tokens).copied().collect(),
+            shares: (0..q.tokens).map(share).collect(),
+        }
+    }
+}
+
+/// Some keys of one head against all its queries.
+struct Share<'a, T> {
+    k: Heads<'a, T>,
+    v: Heads<'a, T>,
+    queries: &'a Queries<T>,
+    sight: &'a Sight,
+    keys: Range<usize>,
+}
+
+/// What some keys contribute: `[S, D]` of all queries, `[keys, D]` of their own.
+struct Part<T> {
+    of_q: Vec<T>,
+    of_k: Vec<T>,
+    of_v: Vec<T>,
+}
+
+impl<'a, T: Real> WithSimd for Share<'a, T> {
+    type Output = Part<T>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Part<T> {
+        let Self {
+            k,
+            v,
+            queries,
+            sight,
+            keys,
+        } = self;
+        let (size, width) = (k.size, panel_width::<S, T>());
+        let tokens = queries.logs.len();
+        let place = (queries.item, queries.head);
+        let mut part = Part {
+            of_q: vec![T::ZERO; tokens * size],
+            of_k: vec![T::ZERO; keys.len() * size],
+            of_v: vec![T::ZERO; keys.len() * size],
+        };
+        let zeros = || vec![T::ZERO; size * width];
+        let (mut k_panel, mut v_panel, mut of_k, mut of_v) = (zeros(), zeros(), zeros(), zeros());
+        let mut k_rows = vec![T::ZERO; size.next_multiple_of(width) * width];
+        let mut block = Block::new(width, size);
+        for first in keys.clone().step_by(width) {
+            k.panel::<S>(place, first, &mut k_panel);
+            v.panel::<S>(place, first, &mut v_panel);
+            k.rows::<S>(place, first, &mut k_rows);
+            block.columns(&sight.attending[queries.item], first);
+            of_k.fill(T::ZERO);
+            of_v.fill(T::ZERO);
+            let start = match sight.order {
+                Order::Any => 0,
+                Order::Causal { earlier } => first.saturating_sub(earlier) / KEYS * KEYS,
             };
-            for from in seen.clone().step_by(KEYS) {
-                let to = (from + KEYS).min(seen.end);
-                block.fill(simd, rows, &panels, (from, to));
-                if let Order::Causal { earlier } = self.order {
-                    block.hide(self.columns, (self.first, earlier), (from, to));
+            for from in (start..tokens).step_by(KEYS) {
+                let to = (from + KEYS).min(tokens);
+                let tokens_of = |packed: &'a Packed<T>| Left {
+                    packed: &packed.tokens[from * size..to * size],
+                    depth: size,
+                    from: 0,
+                    to: size,
+                };
+                block.multiply(
+                    simd,
+                    to - from,
+                    [
+                        (tokens_of(&queries.q), &k_panel),
+                        (tokens_of(&queries.grad), &v_panel),
+                    ],
+                );
+                block.finish(&queries.logs[from..to], &queries.shares[from..to]);
+                if let Order::Causal { earlier } = sight.order {
+                    block.hide(from + earlier + 1, first);
                 }
-                let operands = [&block.slopes, &block.weights];
-                for ((sums, packed), right) in sums.iter_mut().zip(&rows.packed).zip(operands) {
+                let (weights, slopes) = block.rows(to - from);
+                for (packed, right, sums) in [
+                    (&queries.q, slopes, &mut of_k),
+                    (&queries.grad, weights, &mut of_v),
+                ] {
                     let left = Left {
                         packed: &packed.components,
                         depth: tokens,
                         from,
                         to,
                     };
-                    let right = &right[..(to - from) * width];
                     let mut rows: Vec<_> = sums.chunks_exact_mut(width).collect();
                     multiply(simd, left, right, (&mut rows, 0), Start::Destination);
                 }
+                let of_q = part.of_q[from * size..to * size].chunks_exact_mut(size);
+                multiply_square(simd, slopes, &k_rows, &mut of_q.collect::<Vec<_>>());
             }
-            for (grad, sums) in self.grads.iter_mut().zip(&sums) {
-                for (j, grad) in grad.chunks_exact_mut(heads * size).enumerate() {
-                    let grad = &mut grad[head * size..(head + 1) * size];
-                    for (x, sums) in grad.iter_mut().zip(sums.chunks_exact(width)) {
+            let at = (first - keys.start) * size;
+            for (grads, sums) in [(&mut part.of_k, &of_k), (&mut part.of_v, &of_v)] {
+                let rows = grads[at..].chunks_exact_mut(size).take(width);
+                for (j, row) in rows.enumerate() {
+                    for (x, sums) in row.iter_mut().zip(sums.chunks_exact(width)) {
                         *x = sums[j];
                     }
                 }
             }
         }
-    }
-}
-
-/// Some rows of the score matrix against a panel of its columns.
-struct Block<T> {
-    /// `[rows][width]`
-    weights: Vec<T>,
-    /// Gradients of the scores, `[rows][width]`.
-    slopes: Vec<T>,
-    /// `[width]`
-    logs: Vec<T>,
-    shares: Vec<T>,
-    scale: T,
-}
-
-impl<T: Real> Block<T> {
-    #[inline(always)]
-    fn columns(&mut self, side: &Side<T>, first: usize) {
-        let last = (first + self.logs.len()).min(side.logs.len());
-        self.logs[..last - first].copy_from_slice(&side.logs[first..last]);
-        self.shares[..last - first].copy_from_slice(&side.shares[first..last]);
-    }
-
-    #[inline(always)]
-    fn fill<S: Simd>(
-        &mut self,
-        simd: S,
-        rows: &Side<T>,
-        panels: &[Vec<T>; 2],
-        (from, to): (usize, usize),
-    ) {
-        let width = panel_width::<S, T>();
-        let size = panels[0].len() / width;
-        let targets = [&mut self.weights, &mut self.slopes];
-        for ((packed, panel), target) in rows.packed.iter().zip(panels).zip(targets) {
-            let left = Left {
-                packed: &packed.tokens[from * size..to * size],
-                depth: size,
-                from: 0,
-                to: size,
-            };
-            let target = &mut target[..(to - from) * width];
-            let mut rows: Vec<_> = target.chunks_exact_mut(width).collect();
-            multiply(simd, left, panel, (&mut rows, 0), Start::Zero);
-        }
-        let (logs, shares, scale) = (&self.logs[..width], &self.shares[..width], self.scale);
-        let powers = scale * T::of(std::f64::consts::LOG2_E);
-        let weights = self.weights.chunks_exact_mut(width);
-        let rows = rows.logs[from..to].iter().zip(&rows.shares[from..to]);
-        for ((weights, slopes), (log, share)) in
-            weights.zip(self.slopes.chunks_exact_mut(width)).zip(rows)
-        {
-            for j in 0..width {
-                let weight = (weights[j] * powers - (*log + logs[j])).exp2();
-                weights[j] = weight;
-                slopes[j] = weight * (slopes[j] - (*share + shares[j])) * scale;
-            }
-        }
-    }
-
-    /// Weights whose key comes after their query are none.
-    #[inline(always)]
-    fn hide(
-        &mut self,
-        columns: usize,
-        (first, earlier): (usize, usize),
-        (from, to): (usize, usize),
-    ) {
-        let width = self.logs.len();
-        let rows = self.weights.chunks_exact_mut(width);
-        let rows = rows.zip(self.slopes.chunks_exact_mut(width));
-        for (row, (weights, slopes)) in (from..to).zip(rows) {
-            let hidden = match columns {
-                // rows are keys
-                0 => 0..row.saturating_sub(first + earlier).min(width),
-                // rows are queries
-                _ => (row + earlier + 1).saturating_sub(first).min(width)..width,
-            };
-            weights[hidden.clone()].fill(T::ZERO);
-            slopes[hidden].fill(T::ZERO);
-        }
+        part
     }
 }

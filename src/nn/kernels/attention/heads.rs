@@ -50,6 +50,32 @@ impl<'a, T: Real> Heads<'a, T> {
         }
     }
 
+    /// `[D]`
+    #[inline(always)]
+    pub(super) fn token(&self, item: usize, head: usize, token: usize) -> &'a [T] {
+        &self.head(item, head).values[token * self.stride[1]..][..self.size]
+    }
+
+    /// A panel of tokens of a head, from `first` on, as a right operand `[panel][D]`: panels of components, zeros beyond the
+    /// last token and component.
+    #[inline(always)]
+    pub(super) fn rows<S: Simd>(
+        &self,
+        (item, head): (usize, usize),
+        first: usize,
+        packed: &mut [T],
+    ) {
+        let width = panel_width::<S, T>();
+        packed.fill(T::ZERO);
+        let tokens = (first..self.tokens).take(width);
+        for (j, token) in tokens.enumerate() {
+            let components = self.token(item, head, token).chunks(width);
+            for (panel, components) in packed.chunks_exact_mut(width * width).zip(components) {
+                panel[j * width..][..components.len()].copy_from_slice(components);
+            }
+        }
+    }
+
     /// Tokens `first..first + count` of a head as `[D][panel]`.
     #[inline(always)]
     pub(super) fn panel<S: Simd>(

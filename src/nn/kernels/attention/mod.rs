@@ -3,6 +3,7 @@
 //! Scores are computed transposed, `[keys][queries]`: a panel of queries lies along the vectors, so that the softmax
 //! needs no horizontal operation and its result is already packed for the product with the values.
 mod backward;
+mod block;
 mod forward;
 mod heads;
 
