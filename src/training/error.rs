@@ -22,6 +22,8 @@ pub enum TrainingError {
     #[error(transparent)]
     Sigmas(#[from] SigmasError),
     #[error(transparent)]
+    Checkpoint(#[from] super::checkpoint::CheckpointError),
+    #[error(transparent)]
     Image(#[from] super::instruction_set::PictureError),
     #[error("interrupted; run the same command again to go on from the last checkpoint")]
     Interrupted,

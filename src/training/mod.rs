@@ -1,4 +1,6 @@
 //! One optimiser step of NP-Edit (arXiv 2510.14978): the losses, and what makes parameters of gradients.
+pub mod checkpoint;
+pub mod conditioning;
 pub mod draws;
 pub mod ema;
 pub mod error;
@@ -8,6 +10,7 @@ pub mod learning_rate;
 pub mod losses;
 pub mod optimiser;
 pub mod order;
+pub mod stages;
 pub mod terms;
 pub mod tuning;
 pub mod unroll;

@@ -55,6 +55,11 @@ impl AdamW {
         }
     }
 
+    /// For the next steps.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.settings.learning_rate = learning_rate;
+    }
+
     /// Steps taken.
     pub fn step(&self) -> u64 {
         self.step
@@ -65,10 +70,10 @@ impl AdamW {
         &self.moments
     }
 
-    /// Goes on after `step` steps with the moments of a checkpoint.
-    pub fn resume(settings: AdamWSettings, step: u64, moments: BTreeMap<String, Moments>) -> Self {
+    /// The same settings after `step` steps, with the moments of a checkpoint.
+    pub fn resumed(&self, step: u64, moments: BTreeMap<String, Moments>) -> Self {
         Self {
-            settings,
+            settings: self.settings,
             step,
             moments,
         }
@@ -123,6 +128,21 @@ pub fn gradients_of(parameters: &Parameters, grads: &mut GradStore) -> Gradients
         .iter()
         .filter_map(|(name, var)| Some((name.clone(), grads.remove(var.as_tensor())?)));
     found.collect()
+}
+
+/// Adds the gradients of another part of the batch.
+///
+/// # Errors
+/// Shapes that do not fit each other.
+pub fn accumulate(sum: &mut Gradients, part: Gradients) -> Result<()> {
+    for (name, grad) in part {
+        let grad = match sum.remove(&name) {
+            Some(earlier) => (earlier + grad)?,
+            None => grad,
+        };
+        sum.insert(name, grad);
+    }
+    Ok(())
 }
 
 /// Norm over all gradients together.
@@ -212,7 +232,8 @@ mod tests {
         let mut first = AdamW::new(settings);
         first.update(&parts, &steps[0]).unwrap();
         first.update(&parts, &steps[1]).unwrap();
-        let mut second = AdamW::resume(settings, first.step(), first.moments().clone());
+        let fresh = AdamW::new(settings);
+        let mut second = fresh.resumed(first.step(), first.moments().clone());
         second.update(&parts, &steps[2]).unwrap();
         second.update(&parts, &steps[3]).unwrap();
         assert_eq!(values(&parts), values(&whole));

@@ -86,19 +86,6 @@ impl AnswerTokens {
 }
 
 impl AnswerLogits {
-    /// The questions of all parts, in order.
-    ///
-    /// # Errors
-    /// No part.
-    pub(super) fn cat(parts: &[Self]) -> Result<Self> {
-        let cat =
-            |of: fn(&Self) -> &Tensor| Tensor::cat(&parts.iter().map(of).collect::<Vec<_>>(), 0);
-        Ok(Self {
-            yes: cat(|part| &part.yes)?,
-            no: cat(|part| &part.no)?,
-        })
-    }
-
     /// `yes - no`, of which the sigmoid is the probability of Yes. `[Q]`
     ///
     /// # Errors

@@ -153,9 +153,33 @@ impl Judge {
     /// # Errors
     /// See [`JudgeError`].
     pub fn ask(&self, pair: &Pair, questions: &[Question]) -> Result<AnswerLogits, JudgeError> {
+        let states = self.states(pair, questions)?;
+        // 6 answer       states     -> logits of Yes and No
+        Ok(self.tokens.logits(self.model.decoder(), &states)?)
+    }
+
+    /// As [`Self::ask`], with the logits of everything else that the judge could say, `[Q, V]`.
+    ///
+    /// # Errors
+    /// See [`JudgeError`].
+    pub fn ask_openly(
+        &self,
+        pair: &Pair,
+        questions: &[Question],
+    ) -> Result<(AnswerLogits, Tensor), JudgeError> {
+        let states = self.states(pair, questions)?;
+        let decoder = self.model.decoder();
+        Ok((
+            self.tokens.logits(decoder, &states)?,
+            decoder.logits(&states)?,
+        ))
+    }
+
+    /// What the judge is about to say to each question, `[Q, D]`.
+    fn states(&self, pair: &Pair, questions: &[Question]) -> Result<Tensor, JudgeError> {
         self.check_sizes(pair)?;
         let mut seen = HashMap::new();
-        let mut answers = Vec::new();
+        let mut states = Vec::new();
         for questions in questions.chunks(MAX_BATCH) {
             // 1 prompt       question   -> text and ids
             // 2 pixel values pixels     -> the tower's own form
@@ -167,11 +191,9 @@ impl Judge {
             // 4 sequence     items      -> one row of tokens, their common start once
             let sequence = self.model.sequence(&items)?;
             // 5 read         sequence   -> state of each last token [B, D]
-            let states = self.model.read(&sequence)?;
-            // 6 answer       states     -> logits of Yes and No
-            answers.push(self.tokens.logits(self.model.decoder(), &states)?);
+            states.push(self.model.read(&sequence)?);
         }
-        Ok(AnswerLogits::cat(&answers)?)
+        Ok(Tensor::cat(&states, 0)?)
     }
 
     fn prompt(&self, question: &Question) -> Result<Prompt, JudgeError> {

@@ -1,5 +1,5 @@
 //! The judge's answers as a loss.
-use candle_core::{Result, Tensor, bail};
+use candle_core::{D, Result, Tensor, bail};
 
 use crate::pipelines::{judge::AnswerLogits, questions::Answer};
 
@@ -33,6 +33,32 @@ pub fn answer_losses(
     });
     let signs = Tensor::from_iter(signs, margin.device())?.to_dtype(margin.dtype())?;
     softplus(&(margin * signs)?)
+}
+
+/// Cross-entropy of each answer over the whole `vocabulary` `[Q, V]`, `[Q]`: the paper's ablation of [`answer_losses`].
+///
+/// # Errors
+/// Another number of answers than of questions.
+pub fn vocabulary_losses(
+    logits: &AnswerLogits,
+    vocabulary: &Tensor,
+    expected: &[Answer],
+    temperature: f64,
+) -> Result<Tensor> {
+    if logits.yes.dims() != [expected.len()] {
+        bail!(
+            "{} expected answers to {:?}",
+            expected.len(),
+            logits.yes.dims()
+        )
+    }
+    let wanted = expected.iter().map(|answer| match answer {
+        Answer::Yes => 1u8,
+        Answer::No => 0,
+    });
+    let wanted = Tensor::from_iter(wanted, logits.yes.device())?;
+    let wanted = wanted.where_cond(&logits.yes, &logits.no)?;
+    (vocabulary * temperature)?.log_sum_exp(D::Minus1)? - (wanted * temperature)?
 }
 
 /// `ln(1 + e^x)`, without overflow.
@@ -74,5 +100,27 @@ mod tests {
             assert!((grad - exact).abs() < 1e-12, "{grad} {exact}");
         }
         assert!(answer_losses(&logits, &[Answer::Yes], 1.0).is_err());
+    }
+
+    #[test]
+    fn over_two_tokens_the_vocabulary_is_the_other_answer() {
+        let yes = Var::new(&[0.3f64, -2.0], &Device::Cpu).unwrap();
+        let no = Tensor::new(&[1.0f64, 0.5], &Device::Cpu).unwrap();
+        let logits = AnswerLogits {
+            yes: yes.as_tensor().clone(),
+            no: no.clone(),
+        };
+        let vocabulary = Tensor::stack(&[yes.as_tensor(), &no], 1).unwrap();
+        let expected = [Answer::Yes, Answer::No];
+        let open = vocabulary_losses(&logits, &vocabulary, &expected, 0.7).unwrap();
+        let binary = answer_losses(&logits, &expected, 0.7).unwrap();
+        for (open, binary) in open
+            .to_vec1::<f64>()
+            .unwrap()
+            .iter()
+            .zip(binary.to_vec1::<f64>().unwrap())
+        {
+            assert!((open - binary).abs() < 1e-12, "{open} {binary}");
+        }
     }
 }
