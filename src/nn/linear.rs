@@ -25,6 +25,12 @@ impl Linear {
         }
     }
 
+    /// Of the weight, `[out, in]`.
+    pub fn shape(&self) -> [usize; 2] {
+        let dims = self.weight.dims();
+        [dims[0], dims[1]]
+    }
+
     /// The same weights (shared, not copied) with `lora` beside them, in place of any earlier branch.
     pub fn with_lora(&self, lora: Lora) -> Self {
         Self {

@@ -14,18 +14,23 @@ use crate::{
 pub struct LoraWeights {
     branches: BTreeMap<String, Lora>,
     used: RefCell<BTreeSet<String>>,
+    /// Every module that was asked for, with the shape of its weight `[out, in]`.
+    asked: RefCell<BTreeMap<String, [usize; 2]>>,
 }
 
 impl LoraWeights {
     pub fn new(branches: BTreeMap<String, Lora>) -> Self {
         Self {
             branches,
-            used: RefCell::default(),
+            ..Self::default()
         }
     }
 
     /// `linear` with the branch of `module`, or as it is.
     pub(super) fn on(&self, module: &str, linear: &Linear) -> Linear {
+        self.asked
+            .borrow_mut()
+            .insert(module.into(), linear.shape());
         match self.branches.get(module) {
             Some(lora) => {
                 self.used.borrow_mut().insert(module.into());
@@ -33,6 +38,10 @@ impl LoraWeights {
             }
             None => linear.clone(),
         }
+    }
+
+    pub(super) fn into_asked(self) -> BTreeMap<String, [usize; 2]> {
+        self.asked.into_inner()
     }
 
     /// # Errors

@@ -1,5 +1,5 @@
 //! The forward pass, as a chain of named stages.
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use candle_core::{Result, Tensor, bail};
 
@@ -113,6 +113,20 @@ impl Transformer {
     /// # Errors
     /// A branch for a module that the transformer does not have.
     pub fn with_lora(&self, lora: &LoraWeights) -> LoadResult<Self> {
+        let adapted = self.asking(lora);
+        lora.finish()?;
+        Ok(adapted)
+    }
+
+    /// Modules that may have a low-rank branch, with the shape of their weight `[out, in]`.
+    pub fn linear_shapes(&self) -> BTreeMap<String, [usize; 2]> {
+        let survey = LoraWeights::default();
+        self.asking(&survey);
+        survey.into_asked()
+    }
+
+    /// The same weights with whatever `lora` has for them.
+    fn asking(&self, lora: &LoraWeights) -> Self {
         let modulated = |name: &str, blocks: &[ModulatedBlock]| {
             let blocks = blocks.iter().enumerate();
             blocks
@@ -120,16 +134,14 @@ impl Transformer {
                 .collect()
         };
         let context = self.context_refiner.iter().enumerate();
-        let adapted = Self {
+        Self {
             noise_refiner: modulated("noise_refiner", &self.noise_refiner),
             context_refiner: context
                 .map(|(i, block)| block.with_lora(&format!("context_refiner.{i}"), lora))
                 .collect(),
             layers: modulated("layers", &self.layers),
             ..self.clone()
-        };
-        lora.finish()?;
-        Ok(adapted)
+        }
     }
 
     pub fn config(&self) -> &Config {
