@@ -109,7 +109,7 @@ impl Layers {
     pub fn merge(given: &Given, env: HashMap<String, String>) -> (Self, Vec<Issue>) {
         let mut issues = Vec::new();
         let mut layers = Self {
-            settings: defaults(),
+            settings: defaults(DEFAULTS),
         };
         if let Some(path) = &given.file {
             layers.add_file(path, &mut issues);
@@ -118,6 +118,16 @@ impl Layers {
         for (key, value, flag) in &given.flags {
             layers.set(key, value.clone(), Layer::Flag(flag), &mut issues);
         }
+        (layers, issues)
+    }
+
+    /// As [`Self::merge`], of a file alone: `defaults` is TOML with every key that the file may name.
+    pub fn over(defaults_toml: &str, path: &Path) -> (Self, Vec<Issue>) {
+        let mut issues = Vec::new();
+        let mut layers = Self {
+            settings: defaults(defaults_toml),
+        };
+        layers.add_file(path, &mut issues);
         (layers, issues)
     }
 
@@ -131,7 +141,7 @@ impl Layers {
     /// Who set a known key.
     ///
     /// # Panics
-    /// `configs/default.toml` has no such key.
+    /// The defaults have no such key.
     pub fn layer(&self, key: &str) -> &Layer {
         &self.get(key).1
     }
@@ -140,7 +150,7 @@ impl Layers {
     pub(super) fn get(&self, key: &str) -> &(Setting, Layer) {
         self.settings
             .get(key)
-            .unwrap_or_else(|| panic!("configs/default.toml has no key {key}"))
+            .unwrap_or_else(|| panic!("the defaults have no key {key}"))
     }
 
     fn add_file(&mut self, path: &Path, issues: &mut Vec<Issue>) {
@@ -204,6 +214,9 @@ impl Layers {
                 let known = nearest(self.settings.keys(), key);
                 issues.push(Issue::unknown(key, &layer, known));
             }
+            Some((current @ Setting::Float(_), of)) if let Setting::Integer(whole) = value => {
+                (*current, *of) = (Setting::Float(whole as f64), layer);
+            }
             Some((current, _)) if !current.same_kind(&value) => {
                 let expected = format!("must be {}", current.kind());
                 issues.push(Issue::new(key, &value.to_string(), &layer, &expected));
@@ -213,10 +226,10 @@ impl Layers {
     }
 }
 
-fn defaults() -> BTreeMap<String, (Setting, Layer)> {
-    let table = File::from_str(DEFAULTS, FileFormat::Toml)
+fn defaults(text: &str) -> BTreeMap<String, (Setting, Layer)> {
+    let table = File::from_str(text, FileFormat::Toml)
         .collect()
-        .expect("configs/default.toml is valid TOML");
+        .expect("the defaults are valid TOML");
     let mut leaves = Vec::new();
     flatten("", table, &mut leaves);
     leaves
@@ -225,7 +238,7 @@ fn defaults() -> BTreeMap<String, (Setting, Layer)> {
             (
                 key,
                 (
-                    value.expect("configs/default.toml holds single values"),
+                    value.expect("the defaults hold single values"),
                     Layer::Default,
                 ),
             )

@@ -5,6 +5,7 @@ mod compile;
 mod issue;
 mod layers;
 mod nearest;
+mod reader;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -14,9 +15,10 @@ use std::collections::HashMap;
 pub use issue::{ConfigError, Issue};
 pub use layers::{Given, Layer, Layers, Setting};
 pub(crate) use nearest::nearest;
+pub use reader::Reader;
 pub use values::{
-    Config, DeviceChoice, DtypeChoice, Edit, Engine, FormatChoice, Images, Judge, Log, LogFormat,
-    Model, OverallChoice, PreprocessChoice, Server, SpellingChoice, Storage,
+    Choice, Config, DeviceChoice, DtypeChoice, Edit, Engine, FormatChoice, Images, Judge, Log,
+    LogFormat, Model, OverallChoice, PreprocessChoice, Server, SpellingChoice, Storage,
 };
 
 /// Settings with the layers that they came from.

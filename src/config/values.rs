@@ -106,7 +106,7 @@ pub struct Log {
 }
 
 /// A setting with a fixed list of names; the first is taken where the name is unknown (and reported).
-pub(super) trait Choice: Copy + 'static {
+pub trait Choice: Copy + 'static {
     const ALL: &'static [(&'static str, Self)];
 }
 
