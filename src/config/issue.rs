@@ -29,7 +29,8 @@ impl Issue {
     pub(super) fn unknown(key: &str, layer: &Layer, nearest: Option<&str>) -> Self {
         let advice = match nearest {
             Some(nearest) => format!("is not a key; did you mean {nearest}?"),
-            None => "is not a key; `npedit config show` lists the keys".to_owned(),
+            None => "is not a key; see configs/default.toml for settings, configs/recipes/default.toml for recipes"
+                .to_owned(),
         };
         Self {
             key: key.into(),

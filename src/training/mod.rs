@@ -10,6 +10,7 @@ pub mod learning_rate;
 pub mod losses;
 pub mod optimiser;
 pub mod order;
+pub mod recipe;
 pub mod stages;
 pub mod terms;
 pub mod tuning;

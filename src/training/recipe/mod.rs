@@ -1,0 +1,165 @@
+//! A training recipe: typed and validated like the settings.
+mod choices;
+mod compile;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+pub use self::choices::{StageChoice, TuningChoice};
+use super::{
+    guard::Guard,
+    learning_rate::LearningRate,
+    losses::dmd::Normaliser,
+    optimiser::AdamWSettings,
+    order::Shares,
+    stages::np_edit::{AnswerLoss, Guidance, Weights},
+    tuning::Memory,
+    unroll::GradientThrough,
+};
+use crate::{
+    config::{Issue, Layers},
+    pipelines::questions::EditType,
+};
+
+/// Every key with its default.
+pub const DEFAULTS: &str = include_str!("../../../configs/recipes/default.toml");
+
+/// What is to be trained, on what, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    pub stage: StageChoice,
+    /// At least 1.
+    pub steps: u64,
+    pub seed: u64,
+    pub model: ModelChoice,
+    pub data: Data,
+    pub batch: Batch,
+    pub tuning: Tuning,
+    pub memory: Memory,
+    pub cache_bytes: usize,
+    pub optimiser: Optimiser,
+    pub unroll: UnrollChoice,
+    pub losses: Losses,
+    pub guidance: Guidance,
+    pub fake_score: FakeScore,
+    pub flow: Flow,
+    pub checkpoint_every: u64,
+    pub samples: Samples,
+}
+
+/// Which models; `None` is what the settings say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelChoice {
+    pub reference: Option<String>,
+    pub generator: Option<String>,
+    pub judge: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Data {
+    pub rows: PathBuf,
+    pub replay: Option<PathBuf>,
+    pub shares: Shares,
+    /// Empty: every row once an epoch.
+    pub mix: BTreeMap<EditType, f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Batch {
+    pub size: usize,
+    pub micro: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tuning {
+    Lora(LoraChoice),
+    Full,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoraChoice {
+    pub rank: usize,
+    pub alpha: f64,
+    /// Names of layers, or ends of them.
+    pub targets: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Optimiser {
+    /// With the peak learning rate.
+    pub adam: AdamWSettings,
+    pub learning_rate: LearningRate,
+    pub clip_norm: f64,
+    pub guard: Guard,
+    pub ema_decay: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnrollChoice {
+    pub depth: usize,
+    pub gradient_through: GradientThrough,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Losses {
+    pub weights: Weights,
+    pub answer: AnswerLoss,
+    pub identity_question: bool,
+    pub normaliser: Normaliser,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakeScore {
+    pub updates: u32,
+    pub learning_rate: f64,
+    pub tuning: Tuning,
+}
+
+/// Of the stages without a judge.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Flow {
+    pub shift: f64,
+    pub text_dropout: f64,
+    pub logit_normal_weight: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Samples {
+    /// `None`: only at the end.
+    pub every: Option<u64>,
+    pub rows: usize,
+}
+
+/// The recipe cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipeError(pub Vec<Issue>);
+
+impl fmt::Display for RecipeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => write!(f, "1 mistake in the recipe:")?,
+            count => write!(f, "{count} mistakes in the recipe:")?,
+        }
+        self.0
+            .iter()
+            .try_for_each(|issue| write!(f, "\n  {issue}"))?;
+        write!(f, "\nconfigs/recipes/default.toml explains every key")
+    }
+}
+
+impl std::error::Error for RecipeError {}
+
+impl Recipe {
+    /// # Errors
+    /// Every mistake at once, each with its key.
+    pub fn read(path: &Path) -> Result<Self, RecipeError> {
+        let (layers, issues) = Layers::over(DEFAULTS, path);
+        let folder = path.parent().unwrap_or(Path::new("."));
+        compile::compile(&layers, issues, folder).map_err(RecipeError)
+    }
+}
