@@ -13,5 +13,6 @@ pub mod order;
 pub mod recipe;
 pub mod stages;
 pub mod terms;
+pub mod trainer;
 pub mod tuning;
 pub mod unroll;

@@ -1,0 +1,187 @@
+//! Flow matching of the editor with the reference as condition: the warm-up, and the supervised baseline.
+use candle_core::Tensor;
+
+use super::{Outcome, Stage, Step};
+use crate::{
+    models::zimage::Captions,
+    pipelines::noise::{Grid, NoiseDraw},
+    training::{
+        checkpoint::State,
+        conditioning::Conditioner,
+        draws::Purpose,
+        error::TrainingResult,
+        instruction_set::Row,
+        losses::flow::{logit_normal, losses, noised},
+        optimiser::accumulate,
+        order::{Order, Pick},
+        recipe::{Batch, Flow},
+        tuning::Tuned,
+    },
+};
+
+/// What the editor is to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The reference itself, from its own caption (paper, warm-up).
+    Reference,
+    /// The edited picture of the row, from the instruction.
+    Edited,
+}
+
+/// The stage between two steps.
+pub struct FlowMatching<'a> {
+    pub target: Target,
+    pub batch: Batch,
+    pub flow: Flow,
+    pub rows: Vec<Row>,
+    pub order: Order,
+    pub conditioner: Conditioner<'a>,
+}
+
+/// One item, encoded.
+struct Item {
+    /// Place in the batch, from 0.
+    place: usize,
+    /// `[1, C, h, w]`
+    reference: Tensor,
+    /// `[1, C, h, w]`
+    target: Tensor,
+    /// `[1, L, D]`
+    text: Tensor,
+}
+
+impl FlowMatching<'_> {
+    fn item(&mut self, place: usize, position: u64, dropped: bool) -> TrainingResult<Item> {
+        let (Pick::Edit(row) | Pick::Nothing(row) | Pick::Replay(row)) = self.order.at(position);
+        let row = &self.rows[row];
+        let reference = self.conditioner.picture(&row.image)?.latents;
+        let (target, text) = match self.target {
+            Target::Reference => (
+                reference.clone(),
+                row.source_caption.as_deref().unwrap_or_default(),
+            ),
+            Target::Edited => {
+                let edited = row.edited.as_ref().unwrap_or(&row.image);
+                (
+                    self.conditioner.picture(edited)?.latents,
+                    row.instruction.as_str(),
+                )
+            }
+        };
+        let text = if dropped { "" } else { text };
+        Ok(Item {
+            place,
+            reference,
+            target,
+            text: self.conditioner.text(text)?,
+        })
+    }
+
+    /// Items of one pass share grid and padded text length.
+    fn passes(&mut self, step: &Step) -> TrainingResult<Vec<Vec<Item>>> {
+        let first = step.index * self.rows_per_step();
+        let dropout = step.draws.uniform(Purpose::Dropout, self.batch.size);
+        let mut passes: Vec<(Vec<usize>, Vec<Item>)> = Vec::new();
+        for (place, drop) in dropout.into_iter().enumerate() {
+            let dropped = drop < self.flow.text_dropout;
+            let item = self.item(place, first + place as u64, dropped)?;
+            let padded = Captions::padded_len(item.text.dim(1)?);
+            let key = [item.reference.dims(), item.target.dims(), &[padded]].concat();
+            let micro = self.batch.micro;
+            match passes
+                .iter_mut()
+                .find(|(other, items)| *other == key && items.len() < micro)
+            {
+                Some((_, items)) => items.push(item),
+                None => passes.push((key, vec![item])),
+            }
+        }
+        Ok(passes.into_iter().map(|(_, items)| items).collect())
+    }
+
+    fn pass(&self, generator: &Tuned, items: &[Item], step: &Step) -> TrainingResult<Outcome> {
+        let all = self.batch.size;
+        let gather = |of: fn(&Item) -> &Tensor| -> Vec<Tensor> {
+            items.iter().map(|item| of(item).clone()).collect()
+        };
+        let reference = Tensor::cat(&gather(|item| &item.reference), 0)?;
+        let target = Tensor::cat(&gather(|item| &item.target), 0)?;
+        let texts = Captions::new(&gather(|item| &item.text))?;
+        let of_items = |values: Vec<f64>| {
+            items
+                .iter()
+                .map(|item| values[item.place])
+                .collect::<Vec<_>>()
+        };
+        let shift = self.flow.shift;
+        let levels = of_items(step.draws.uniform(Purpose::FlowSigma, all));
+        let levels: Vec<f64> = levels
+            .iter()
+            .map(|u| shift * u / (1.0 + (shift - 1.0) * u))
+            .collect();
+        let seeds = step.draws.seeds(Purpose::FlowNoise, all);
+        let seeds: Vec<u64> = items.iter().map(|item| seeds[item.place]).collect();
+        let (_, channels, height, width) = target.dims4()?;
+        let grid = Grid {
+            channels,
+            height,
+            width,
+        };
+        let noise = NoiseDraw::from_seeds(&seeds, 0, grid, target.device())?.initial;
+        let column =
+            |values: &[f64]| Tensor::new(values, target.device())?.to_dtype(target.dtype());
+        let sigma = column(&levels)?;
+        let noisy = noised(&target, &noise, &sigma)?;
+        let velocity = generator
+            .tracked
+            .velocity_with_reference(&noisy, &reference, &sigma, &texts)?;
+        let mut losses = losses(&velocity, &target, &noise)?;
+        if self.flow.logit_normal_weight {
+            let weights: Vec<f64> = levels.iter().map(|level| weight(*level)).collect();
+            losses = (losses * column(&weights)?)?;
+        }
+        let mut grads = (losses.sum_all()? / all as f64)?.backward()?;
+        let mut outcome = Outcome {
+            gradients: generator.gradients(&mut grads),
+            ..Outcome::default()
+        };
+        for loss in losses.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>()? {
+            outcome.loss += loss / all as f64;
+            outcome.terms.add("flow", loss);
+        }
+        Ok(outcome)
+    }
+}
+
+/// [`logit_normal`], with its limit 0 at both ends.
+fn weight(level: f64) -> f64 {
+    if level > 0.0 && level < 1.0 {
+        logit_normal(level)
+    } else {
+        0.0
+    }
+}
+
+impl Stage for FlowMatching<'_> {
+    fn rows_per_step(&self) -> u64 {
+        self.batch.size as u64
+    }
+
+    fn step(&mut self, generator: &Tuned, step: &mut Step) -> TrainingResult<Outcome> {
+        let mut outcome = Outcome::default();
+        for items in self.passes(step)? {
+            step.turn()?;
+            let part = self.pass(generator, &items, step)?;
+            accumulate(&mut outcome.gradients, part.gradients)?;
+            outcome.loss += part.loss;
+            outcome.terms.merge(part.terms);
+        }
+        Ok(outcome)
+    }
+
+    fn save(&self, _: &mut State) {}
+
+    fn restore(&mut self, _: &State) -> TrainingResult<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! One optimiser step after the other, of whatever stage.
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use candle_core::Tensor;
+use serde::Serialize;
+
+use super::{
+    checkpoint::State,
+    draws::Draws,
+    ema::Ema,
+    error::TrainingResult,
+    guard::Skipped,
+    optimiser::{AdamW, clip_global_norm},
+    recipe::{Optimiser, Recipe},
+    stages::{Outcome, Stage, Step},
+    tuning::Tuned,
+};
+
+/// What one step did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepReport {
+    /// Counted from 1.
+    pub step: u64,
+    pub loss: f64,
+    /// Before clipping.
+    pub grad_norm: f64,
+    pub learning_rate: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<Skipped>,
+    pub samples_per_sec: f64,
+    /// Mean of every loss term, unweighted, and of the probability of the right answer to each question.
+    #[serde(flatten)]
+    pub terms: BTreeMap<&'static str, f64>,
+}
+
+/// A run between two steps.
+pub struct Trainer<'a> {
+    stage: Box<dyn Stage + 'a>,
+    generator: Tuned,
+    optimiser: AdamW,
+    ema: Option<Ema>,
+    settings: Optimiser,
+    steps: u64,
+    seed: u64,
+    /// Steps done.
+    done: u64,
+    skipped_in_a_row: u32,
+}
+
+const PREFIX: &str = "generator";
+const EMA: &str = "ema.";
+const DONE: &str = "step";
+const SKIPPED: &str = "skipped_in_a_row";
+
+impl<'a> Trainer<'a> {
+    /// # Errors
+    /// The device has no room for the averages.
+    pub fn new(
+        recipe: &Recipe,
+        stage: Box<dyn Stage + 'a>,
+        generator: Tuned,
+    ) -> TrainingResult<Self> {
+        let settings = recipe.optimiser;
+        let ema = settings
+            .ema_decay
+            .map(|decay| Ema::new(decay, &generator.parameters));
+        Ok(Self {
+            stage,
+            optimiser: AdamW::new(settings.adam),
+            ema: ema.transpose()?,
+            generator,
+            settings,
+            steps: recipe.steps,
+            seed: recipe.seed,
+            done: 0,
+            skipped_in_a_row: 0,
+        })
+    }
+
+    /// Steps done.
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    pub fn generator(&self) -> &Tuned {
+        &self.generator
+    }
+
+    /// Whether too many steps in a row were skipped.
+    pub fn gives_up(&self) -> bool {
+        self.skipped_in_a_row >= self.settings.guard.give_up_after
+    }
+
+    /// One step; `go_on` is asked between its passes.
+    ///
+    /// # Errors
+    /// See [`super::error::TrainingError`]; the generator has not moved then.
+    pub fn step(
+        &mut self,
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> TrainingResult<StepReport> {
+        let start = Instant::now();
+        let learning_rate = self.settings.learning_rate.at(self.done, self.steps);
+        let mut step = Step {
+            index: self.done,
+            draws: Draws::new(self.seed, self.done),
+            go_on,
+        };
+        // 1 gradients   rows -> losses -> gradients
+        let Outcome {
+            mut gradients,
+            loss,
+            terms,
+        } = self.stage.step(&self.generator, &mut step)?;
+        // 2 guard       spikes and what is no number are skipped, the rest is clipped
+        let grad_norm = clip_global_norm(&mut gradients, self.settings.clip_norm)?;
+        let skipped = self.settings.guard.judge(loss, grad_norm);
+        // 3 update      parameters and their average
+        if skipped.is_none() {
+            self.optimiser.set_learning_rate(learning_rate);
+            self.optimiser
+                .update(&self.generator.parameters, &gradients)?;
+            if let Some(ema) = &mut self.ema {
+                ema.update(&self.generator.parameters)?;
+            }
+        }
+        self.done += 1;
+        self.skipped_in_a_row = match skipped {
+            Some(_) => self.skipped_in_a_row + 1,
+            None => 0,
+        };
+        Ok(StepReport {
+            step: self.done,
+            loss,
+            grad_norm,
+            learning_rate,
+            skipped,
+            samples_per_sec: per_second(self.stage.rows_per_step(), start.elapsed()),
+            terms: terms.means(),
+        })
+    }
+
+    /// Everything that the next step depends on, but for what the recipe says.
+    pub fn state(&self) -> State {
+        let mut state = State::default();
+        state.put_parameters(PREFIX, &self.generator.parameters);
+        state.put_optimiser(PREFIX, &self.optimiser);
+        if let Some(ema) = &self.ema {
+            let averages = ema.averages().iter();
+            state
+                .tensors
+                .extend(averages.map(|(name, average)| (format!("{EMA}{name}"), average.clone())));
+        }
+        self.stage.save(&mut state);
+        for (name, number) in [(DONE, self.done), (SKIPPED, self.skipped_in_a_row.into())] {
+            state.facts.insert(name.into(), number.to_string());
+        }
+        state
+    }
+
+    /// Goes on from `state`.
+    ///
+    /// # Errors
+    /// It is of another kind of run.
+    pub fn restore(&mut self, state: &State) -> TrainingResult<()> {
+        let state = &state.to_device(&self.generator.frozen.compute().device)?;
+        state.restore_parameters(PREFIX, &self.generator.parameters)?;
+        self.optimiser = state.optimiser(PREFIX, &self.optimiser)?;
+        if let Some(decay) = self.settings.ema_decay {
+            let kept = state.tensors.iter().filter_map(|(name, average)| {
+                Some((name.strip_prefix(EMA)?.to_owned(), average.clone()))
+            });
+            self.ema = Some(Ema::resume(decay, kept.collect()));
+        }
+        self.stage.restore(state)?;
+        self.done = state.number(DONE)?;
+        self.skipped_in_a_row = state.number(SKIPPED)?.try_into().unwrap_or(u32::MAX);
+        Ok(())
+    }
+
+    /// What the run made: the average where there is one, else the parameters.
+    pub fn result(&self) -> BTreeMap<String, Tensor> {
+        match &self.ema {
+            Some(ema) => ema.averages().clone(),
+            None => {
+                let parameters = self.generator.parameters.iter();
+                parameters
+                    .map(|(name, var)| (name.clone(), var.as_detached_tensor()))
+                    .collect()
+            }
+        }
+    }
+}
+
+fn per_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64().max(1e-9)
+}
