@@ -1,7 +1,7 @@
 //! The models of one bundle, loaded and placed.
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 
 use super::{
     identity::{BundleIdentity, DeviceClass, RoleDtypes},
@@ -41,6 +41,17 @@ pub enum GeneratorWeights {
     /// A file beside the bundle: `.safetensors`, or the released torch `.pt`.
     File(PathBuf),
 }
+
+/// Which transformer of a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Generator,
+    /// The text-to-image model.
+    Teacher,
+}
+
+/// Directory of the teacher's weights, where a bundle has its own.
+const TEACHER: &str = "teacher";
 
 /// Where a bundle's files are, and what people call it.
 #[derive(Debug, Clone)]
@@ -164,6 +175,63 @@ impl BundleSource {
         Ok(BundleSettings::parse(&self.files.read(bundle::FILE_NAME)?)?)
     }
 
+    /// Loads the text-to-image model that the editor is held to: `teacher/`, else the transformer that other generator weights
+    /// stand in for, else the generator as it is.
+    ///
+    /// # Errors
+    /// Weights that are not those of the config.
+    pub fn teacher(&self, placement: &Placement) -> Result<Transformer, LoadError> {
+        let config = zimage::Config::read(&self.files)?;
+        Transformer::load(
+            &config,
+            self.teacher_weights()?,
+            &placement.compute(placement.transformer),
+        )
+    }
+
+    fn teacher_weights(&self) -> Result<Weights, LoadError> {
+        let names = [
+            "diffusion_pytorch_model.safetensors",
+            "diffusion_pytorch_model.safetensors.index.json",
+        ];
+        let own = names
+            .iter()
+            .any(|name| self.files.exists(&format!("{TEACHER}/{name}")));
+        Weights::safetensors(&self.files, if own { TEACHER } else { "transformer" })
+    }
+
+    fn generator_weights(&self) -> Result<Weights, LoadError> {
+        match &self.generator {
+            GeneratorWeights::Bundle => Weights::safetensors(&self.files, "transformer"),
+            GeneratorWeights::File(path) => Weights::file(path),
+        }
+    }
+
+    /// Weights of generator or teacher by their bare names, in single precision: where full training starts.
+    ///
+    /// # Errors
+    /// A tensor cannot be read.
+    pub fn masters(
+        &self,
+        role: Role,
+        placement: &Placement,
+    ) -> Result<BTreeMap<String, Tensor>, LoadError> {
+        let weights = match role {
+            Role::Generator => self.generator_weights()?,
+            Role::Teacher => self.teacher_weights()?,
+        };
+        let prefix = format!("{}.", zimage::GENERATOR_PREFIX);
+        weights.into_tensors(&prefix, &placement.compute(DType::F32))
+    }
+
+    /// The shapes of generator and teacher.
+    ///
+    /// # Errors
+    /// No config, or one that cannot be used.
+    pub fn transformer_config(&self) -> Result<zimage::Config, LoadError> {
+        zimage::Config::read(&self.files)
+    }
+
     /// Hex sha256 over everything that decides the pictures.
     fn sha256(&self) -> Result<String, LoadError> {
         let base = self.files.sha256()?;
@@ -199,15 +267,16 @@ fn load_vae(source: &BundleSource, placement: &Placement) -> Result<AutoencoderK
 
 fn load_generator(source: &BundleSource, placement: &Placement) -> Result<Transformer, LoadError> {
     let config = zimage::Config::read(&source.files)?;
-    let weights = match &source.generator {
-        GeneratorWeights::Bundle => Weights::safetensors(&source.files, "transformer")?,
-        GeneratorWeights::File(path) => Weights::file(path)?,
-    };
-    Transformer::load(&config, weights, &placement.compute(placement.transformer))
+    Transformer::load(
+        &config,
+        source.generator_weights()?,
+        &placement.compute(placement.transformer),
+    )
 }
 
 impl Placement {
-    fn compute(&self, dtype: DType) -> Compute {
+    /// Where a component of `dtype` runs.
+    pub fn compute(&self, dtype: DType) -> Compute {
         Compute {
             device: self.device.clone(),
             dtype,

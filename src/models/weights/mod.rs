@@ -131,6 +131,29 @@ impl Weights {
         }
     }
 
+    /// All tensors by name, without `prefix` where they have it.
+    ///
+    /// # Errors
+    /// A tensor cannot be read or placed.
+    pub fn into_tensors(
+        self,
+        prefix: &str,
+        compute: &Compute,
+    ) -> LoadResult<BTreeMap<String, Tensor>> {
+        let entries = self.left.borrow();
+        let shapes: Vec<_> = entries
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.shape.clone()))
+            .collect();
+        drop(entries);
+        let scope = self.scope("", compute);
+        let tensors = shapes.into_iter().map(|(name, shape)| {
+            let bare = name.strip_prefix(prefix).unwrap_or(&name).to_owned();
+            Ok((bare, scope.tensor(&name, &shape)?))
+        });
+        tensors.collect()
+    }
+
     /// A view that takes tensors below `prefix` (empty: all) and places them for `compute`.
     pub fn scope<'a>(&'a self, prefix: &str, compute: &'a Compute) -> Scope<'a> {
         Scope::new(self, prefix.into(), compute)

@@ -17,7 +17,7 @@ pub use layout::{Layout, PaddingAttention};
 pub use lora::LoraWeights;
 pub use rope::{Position, Rotations, caption_positions, image_positions};
 pub use times::{Times, model_time};
-pub use transformer::{Prepared, Transformer};
+pub use transformer::{GENERATOR_PREFIX, Prepared, Transformer};
 
 #[cfg(test)]
 mod recompute_tests;

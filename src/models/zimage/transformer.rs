@@ -31,7 +31,7 @@ pub struct Prepared {
 }
 
 /// Module that a generator checkpoint holds its transformer under.
-const GENERATOR_PREFIX: &str = "transformer";
+pub const GENERATOR_PREFIX: &str = "transformer";
 
 /// Predicts velocities (`noise - x0`) of latents. Cheap to clone: the weights are shared.
 ///

@@ -81,7 +81,7 @@ impl InstructionSet {
             if written.trim().is_empty() {
                 continue;
             }
-            let row = match Row::parse(written, folder) {
+            let row = match Row::parse(written, line, folder) {
                 Ok(row) => row,
                 Err(problem) => {
                     bad.push(BadRow { line, problem });

@@ -8,6 +8,8 @@ use crate::pipelines::questions::{EditDescription, EditType};
 /// One row of an instruction set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
+    /// Of the file, counted from 1.
+    pub line: usize,
     /// The reference.
     pub image: PathBuf,
     pub instruction: String,
@@ -45,8 +47,8 @@ const MAX_TEXT_BYTES: usize = 8192;
 
 impl Row {
     /// `folder` is where relative pictures lie. The error says what is wrong with the line.
-    pub(super) fn parse(line: &str, folder: &Path) -> Result<Self, String> {
-        let written: Written = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    pub(super) fn parse(text: &str, line: usize, folder: &Path) -> Result<Self, String> {
+        let written: Written = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if written.instruction.trim().is_empty() {
             return Err("the instruction is empty".into());
         }
@@ -65,6 +67,7 @@ impl Row {
             }
         }
         Ok(Self {
+            line,
             image: folder.join(written.image),
             instruction: written.instruction,
             edited_caption: written

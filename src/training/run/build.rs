@@ -1,0 +1,206 @@
+//! A recipe's trainer, from models and rows.
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+
+use super::{Models, RunError, RunResult, Sets};
+use crate::{
+    models::zimage::Transformer,
+    pipelines::{
+        bundle::Role,
+        noise::{Grid, NoiseDraw},
+        questions::EditType,
+    },
+    training::{
+        conditioning::Conditioner,
+        error::TrainingResult,
+        instruction_set::{BadRow, Row},
+        optimiser::AdamWSettings,
+        order::Order,
+        recipe::{LoraChoice, Recipe, StageChoice, Tuning},
+        stages::{
+            Stage,
+            flow_matching::{FlowMatching, Target},
+            np_edit::{FakeScoreSettings, Frozen, NpEdit, Rows, Settings},
+        },
+        trainer::Trainer,
+        tuning::{LowRank, Tuned},
+    },
+};
+
+/// Whether every row has what the stage reads.
+pub(super) fn check(recipe: &Recipe, models: &Models, sets: &Sets) -> RunResult<()> {
+    let captions = recipe.losses.weights.dmd > 0.0;
+    let (stage, what, has): (_, _, fn(&Row) -> bool) = match recipe.stage {
+        StageChoice::NpEdit if models.judge.is_none() => return Err(RunError::NoJudge),
+        StageChoice::NpEdit if captions => ("np_edit", "an edited_caption", |row| {
+            row.edited_caption.is_some()
+        }),
+        StageChoice::NpEdit => return Ok(()),
+        StageChoice::WarmUp => ("warm_up", "a source_caption", |row| {
+            row.source_caption.is_some()
+        }),
+        StageChoice::Supervised => ("supervised", "edited, the picture to learn", |row| {
+            row.edited.is_some()
+        }),
+    };
+    let rows = sets.rows.rows.iter().filter(|row| !has(row));
+    let rows: Vec<_> = rows
+        .map(|row| BadRow {
+            line: row.line,
+            problem: row.instruction.clone(),
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::Rows { stage, what, rows })
+}
+
+/// Generator, stage and optimiser at the first step.
+pub(super) fn trainer<'a>(
+    recipe: &Recipe,
+    models: &'a Models,
+    sets: &Sets,
+) -> RunResult<Trainer<'a>> {
+    let generator = tuned(recipe, &recipe.tuning, models, Role::Generator)?;
+    let stage = stage(recipe, models, sets)?;
+    Ok(Trainer::new(recipe, stage, generator)?)
+}
+
+fn stage<'a>(recipe: &Recipe, models: &'a Models, sets: &Sets) -> RunResult<Box<dyn Stage + 'a>> {
+    let conditioner = Conditioner::new(&models.bundle, sets.limits, recipe.cache_bytes);
+    let rows = sets.rows.rows.clone();
+    let replayed = sets
+        .replay
+        .as_ref()
+        .map_or_else(Vec::new, |set| set.rows.clone());
+    let types: Vec<EditType> = rows.iter().map(|row| row.edit_type).collect();
+    let sizes = (rows.len(), replayed.len());
+    let order =
+        |shares| Order::shuffled(recipe.seed, sizes, shares).mixed(&types, &recipe.data.mix);
+    let target = match recipe.stage {
+        StageChoice::NpEdit => {
+            let judge = models.judge.as_ref().ok_or(RunError::NoJudge)?;
+            let frozen = Frozen {
+                teacher: &models.teacher,
+                judge,
+            };
+            let fake_score = tuned(recipe, &recipe.fake_score.tuning, models, Role::Teacher)?;
+            let rows = Rows {
+                order: order(recipe.data.shares),
+                edits: rows,
+                replayed,
+            };
+            let settings = settings(recipe, models);
+            let stage = NpEdit::new(settings, rows, conditioner, frozen, fake_score)?;
+            return Ok(Box::new(stage));
+        }
+        StageChoice::WarmUp => Target::Reference,
+        StageChoice::Supervised => Target::Edited,
+    };
+    Ok(Box::new(FlowMatching {
+        target,
+        batch: recipe.batch,
+        flow: recipe.flow,
+        order: order(crate::training::order::Shares::default()),
+        rows,
+        conditioner,
+    }))
+}
+
+fn settings(recipe: &Recipe, models: &Models) -> Settings {
+    Settings {
+        batch: recipe.batch.size,
+        micro: recipe.batch.micro,
+        schedule: models.bundle.settings.sigmas.clone(),
+        depth: recipe.unroll.depth,
+        gradient_through: recipe.unroll.gradient_through,
+        weights: recipe.losses.weights,
+        guidance: recipe.guidance.clone(),
+        normaliser: recipe.losses.normaliser,
+        answer_loss: recipe.losses.answer,
+        identity_question: recipe.losses.identity_question,
+        fake_score: FakeScoreSettings {
+            updates: if recipe.losses.weights.dmd > 0.0 {
+                recipe.fake_score.updates
+            } else {
+                0
+            },
+            optimiser: AdamWSettings {
+                learning_rate: recipe.fake_score.learning_rate,
+                ..recipe.optimiser.adam
+            },
+            clip_norm: recipe.optimiser.clip_norm,
+        },
+    }
+}
+
+fn tuned(recipe: &Recipe, tuning: &Tuning, models: &Models, role: Role) -> RunResult<Tuned> {
+    let (base, stream) = match role {
+        Role::Generator => (&models.bundle.generator.0, 0),
+        Role::Teacher => (&models.teacher, 1),
+    };
+    match tuning {
+        Tuning::Lora(lora) => {
+            let branches = fresh(base, lora, recipe.seed.wrapping_add(stream))?;
+            Ok(Tuned::low_rank(base, &branches, recipe.memory)?)
+        }
+        Tuning::Full => {
+            let weights = models.source.masters(role, &models.placement)?;
+            let config = models.source.transformer_config()?;
+            let compute = models.placement.compute(candle_core::DType::F32);
+            Ok(Tuned::full((&config, &compute), weights, recipe.memory)?)
+        }
+    }
+}
+
+/// Branches that change nothing yet: `A` gaussian of spread `1 / r` (PEFT's "gaussian"), `B` zero.
+fn fresh(base: &Transformer, lora: &LoraChoice, seed: u64) -> RunResult<LowRank> {
+    let shapes = base.linear_shapes();
+    let of_target =
+        |module: &str, target: &str| module == target || module.ends_with(&format!(".{target}"));
+    for target in &lora.targets {
+        if !shapes.keys().any(|module| of_target(module, target)) {
+            return Err(RunError::Target {
+                target: target.clone(),
+                examples: shapes.keys().take(4).cloned().collect(),
+            });
+        }
+    }
+    let mut pairs = BTreeMap::new();
+    let device = &base.compute().device;
+    let wanted = shapes
+        .iter()
+        .filter(|(module, _)| lora.targets.iter().any(|target| of_target(module, target)));
+    for (index, (module, [out, input])) in wanted.enumerate() {
+        let item = seed
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .wrapping_add(index as u64);
+        pairs.insert(
+            module.clone(),
+            pair(item, lora.rank, [*out, *input], device)?,
+        );
+    }
+    Ok(LowRank {
+        pairs,
+        scale: lora.alpha / lora.rank as f64,
+    })
+}
+
+fn pair(
+    seed: u64,
+    rank: usize,
+    [out, input]: [usize; 2],
+    device: &candle_core::Device,
+) -> TrainingResult<[Tensor; 2]> {
+    let grid = Grid {
+        channels: 1,
+        height: rank,
+        width: input,
+    };
+    let drawn = NoiseDraw::from_seeds(&[seed], 0, grid, device)?.initial;
+    let a = (drawn.reshape((rank, input))? / rank as f64)?;
+    let b = Tensor::zeros((out, rank), a.dtype(), device)?;
+    Ok([a, b])
+}

@@ -1,0 +1,154 @@
+//! A whole run, in order: sets -> models -> resume -> steps -> result.
+mod build;
+mod directory;
+mod error;
+mod result;
+mod samples;
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use self::{directory::Identity, samples::Samples};
+pub use self::{
+    directory::RunDirectory,
+    error::{RunError, RunResult},
+    result::Written,
+};
+use super::{
+    instruction_set::InstructionSet,
+    recipe::Recipe,
+    trainer::{StepReport, Trainer},
+};
+use crate::{
+    models::zimage::Transformer,
+    pipelines::{
+        bundle::{BundleSource, EditBundle, Placement},
+        image::ImageLimits,
+        judge::Judge,
+    },
+};
+
+/// The models of a run, loaded.
+pub struct Models {
+    pub source: BundleSource,
+    pub placement: Placement,
+    /// With the generator as it is before the run.
+    pub bundle: EditBundle,
+    pub teacher: Transformer,
+    pub judge: Option<Judge>,
+}
+
+/// The rows of a run.
+pub struct Sets {
+    pub rows: InstructionSet,
+    pub replay: Option<InstructionSet>,
+    pub limits: ImageLimits,
+}
+
+/// A sign of life.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The run goes on after this many steps; checkpoints newer than that were damaged.
+    Resumed {
+        step: u64,
+        damaged: Vec<String>,
+    },
+    Step(&'a StepReport),
+    Checkpoint(&'a PathBuf),
+    Samples(&'a PathBuf),
+}
+
+/// Hears of a run, and may end it.
+pub trait Observer {
+    fn hear(&mut self, event: &Event);
+
+    /// Asked after every step: breaking off writes a checkpoint first.
+    fn go_on(&mut self) -> ControlFlow<()>;
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// All steps are done.
+    Finished(Written),
+    /// Somebody broke off; the checkpoint holds everything.
+    Stopped { step: u64, checkpoint: PathBuf },
+}
+
+/// Runs `recipe`, or goes on with it where `directory` has its checkpoints.
+///
+/// # Errors
+/// See [`RunError`].
+pub fn run(
+    recipe: &Recipe,
+    (models, sets): (&Models, &Sets),
+    directory: &RunDirectory,
+    observer: &mut dyn Observer,
+) -> RunResult<Ended> {
+    // 1 check       what the stage needs is there
+    build::check(recipe, models, sets)?;
+    // 2 claim       the directory is this run's, or new
+    directory.claim(&Identity::of(recipe, models, sets))?;
+    // 3 build       models, rows, recipe -> trainer
+    let mut trainer = build::trainer(recipe, models, sets)?;
+    // 4 resume      newest whole checkpoint -> trainer
+    resume(&mut trainer, directory, observer)?;
+    // 5 steps
+    let samples = Samples::new(recipe, models, sets)?;
+    let mut written = directory.checkpoints().newest()?.map(|found| found.path);
+    while trainer.done() < recipe.steps {
+        let report = trainer.step(&mut || ControlFlow::Continue(()))?;
+        directory.append(&report)?;
+        observer.hear(&Event::Step(&report));
+        let done = trainer.done();
+        let stop = observer.go_on().is_break();
+        if stop || done.is_multiple_of(recipe.checkpoint_every) || done == recipe.steps {
+            let path = directory.checkpoints().write(done, &trainer.state())?;
+            observer.hear(&Event::Checkpoint(&path));
+            written = Some(path);
+        }
+        if trainer.gives_up() {
+            return Err(RunError::GaveUp {
+                step: done,
+                why: report.skipped,
+                checkpoint: written,
+            });
+        }
+        if recipe
+            .samples
+            .every
+            .is_some_and(|every| done.is_multiple_of(every))
+            && done < recipe.steps
+        {
+            observer.hear(&Event::Samples(&samples.draw(&trainer, directory)?));
+        }
+        if stop && done < recipe.steps {
+            let checkpoint = written.unwrap_or_default();
+            return Ok(Ended::Stopped {
+                step: done,
+                checkpoint,
+            });
+        }
+    }
+    // 6 result      adapter or weights, last samples
+    observer.hear(&Event::Samples(&samples.draw(&trainer, directory)?));
+    Ok(Ended::Finished(result::write(
+        recipe, models, &trainer, directory,
+    )?))
+}
+
+fn resume(
+    trainer: &mut Trainer,
+    directory: &RunDirectory,
+    observer: &mut dyn Observer,
+) -> RunResult<()> {
+    let Some(found) = directory.checkpoints().newest()? else {
+        return directory.truncate(0);
+    };
+    trainer.restore(&found.state)?;
+    directory.truncate(found.step)?;
+    observer.hear(&Event::Resumed {
+        step: found.step,
+        damaged: found.damaged.iter().map(ToString::to_string).collect(),
+    });
+    Ok(())
+}
