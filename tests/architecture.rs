@@ -19,7 +19,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["engine"]),
     (
         "app",
-        &["http", "engine", "pipelines", "models", "adapters", "nn"],
+        &[
+            "http",
+            "engine",
+            "training",
+            "pipelines",
+            "models",
+            "adapters",
+            "nn",
+        ],
     ),
     (
         "cli",
@@ -27,6 +35,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "app",
             "http",
             "engine",
+            "training",
             "pipelines",
             "models",
             "adapters",

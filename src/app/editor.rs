@@ -67,7 +67,7 @@ impl Loader<'_> {
         })
     }
 
-    fn placement(&self) -> Placement {
+    pub(super) fn placement(&self) -> Placement {
         let model = &self.config.model;
         Placement {
             transformer: self.dtype(model.transformer_dtype),

@@ -5,6 +5,7 @@ mod judge;
 mod judge_files;
 mod loader;
 mod service;
+mod training;
 
 pub use error::AppError;
 pub use judge_files::JudgeFiles;

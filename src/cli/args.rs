@@ -71,6 +71,27 @@ impl ModelArgs {
     }
 }
 
+/// Where models come from and run.
+#[derive(Debug, Args)]
+pub(super) struct DeviceArgs {
+    /// Use only local and cached files, open no connection
+    #[arg(long)]
+    offline: bool,
+    /// Where to compute
+    #[arg(long, value_parser = ["auto", "cpu", "cuda"])]
+    device: Option<String>,
+}
+
+impl DeviceArgs {
+    pub(super) fn add_to(&self, given: Given) -> Given {
+        let offline = self.offline.then_some(Setting::Bool(true));
+        let device = self.device.clone().map(Setting::Text);
+        given
+            .flag("model.offline", offline, "--offline")
+            .flag("model.device", device, "--device")
+    }
+}
+
 /// Which judge, and where it runs.
 #[derive(Debug, Args)]
 pub(super) struct JudgeArgs {

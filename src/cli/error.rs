@@ -15,11 +15,13 @@ use crate::{
         judge::{JudgeError, check::FitError},
         noise_file::NoiseFileError,
     },
+    training::{instruction_set::InstructionSetError, recipe::RecipeError, run::RunError},
 };
 
 const FAILED: u8 = 1;
 const BAD_INPUT: u8 = 2;
 const NO_MODEL: u8 = 3;
+const STOPPED: u8 = 130;
 
 /// Everything that a command can end with.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,14 @@ pub(super) enum CliError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error(transparent)]
+    InstructionSet(#[from] InstructionSetError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("stopped after step {step}; the same command goes on from {}", checkpoint.display())]
+    Stopped { step: u64, checkpoint: PathBuf },
     #[error(transparent)]
     RandomBundle(#[from] RandomBundleError),
     #[error(
@@ -124,7 +134,11 @@ impl CliError {
             | Self::Reference(_)
             | Self::NothingToPull(_)
             | Self::Unusable(_)
+            | Self::Recipe(_)
+            | Self::InstructionSet(_)
             | Self::Folder(_) => BAD_INPUT,
+            Self::Run(error) => run_exit_code(error),
+            Self::Stopped { .. } => STOPPED,
             Self::NotFitted(error) => fit_exit_code(&error.source),
             Self::Source(_) | Self::NoJudge => NO_MODEL,
             Self::App(error) => app_exit_code(error),
@@ -135,6 +149,20 @@ impl CliError {
             Self::Noise(_) => BAD_INPUT,
             Self::Write { .. } | Self::Stdout(_) | Self::Runtime(_) => FAILED,
         }
+    }
+}
+
+fn run_exit_code(error: &RunError) -> u8 {
+    match error {
+        RunError::Rows { .. } | RunError::Target { .. } | RunError::Another { .. } => BAD_INPUT,
+        RunError::NoJudge | RunError::Load(_) => NO_MODEL,
+        RunError::Write { .. }
+        | RunError::GaveUp { .. }
+        | RunError::Training(_)
+        | RunError::Checkpoint(_)
+        | RunError::Adapter(_)
+        | RunError::Tensor(_)
+        | RunError::Picture(_) => FAILED,
     }
 }
 

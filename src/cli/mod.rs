@@ -12,6 +12,7 @@ mod progress;
 mod pull;
 mod score;
 mod serve;
+mod train;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ Exit codes:
   1  failed while working
   2  bad usage, settings or input; nothing was changed
   3  the model could not be found, downloaded or loaded
+  130  a training run was stopped; the same command goes on
 
 Settings: defaults < --config FILE < environment NPEDIT__SECTION__KEY < flags.
 `npedit config show` prints them all.";
@@ -45,6 +47,8 @@ enum Command {
     Score(score::ScoreArgs),
     /// Tell how far a judge can be trusted, on labelled edits
     JudgeCheck(judge_check::JudgeCheckArgs),
+    /// Train the editor by a recipe: without pairs, from photos and instructions
+    Train(train::TrainArgs),
     /// Serve the HTTP API
     Serve(serve::ServeArgs),
     /// Download a model into the cache, or go on with a download that was cut
@@ -73,6 +77,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Edit(args) => edit::run(&args),
         Command::Score(args) => score::run(&args),
         Command::JudgeCheck(args) => judge_check::run(&args),
+        Command::Train(args) => train::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Pull(args) => pull::run(&args),
         Command::Config(command) => config::run(&command),

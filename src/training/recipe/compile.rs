@@ -34,9 +34,9 @@ pub(super) fn compile(
         steps: read.integer("steps", 1..=MOST),
         seed: read.integer("seed", 0..=i64::MAX),
         model: ModelChoice {
-            reference: read.optional_text("model.reference"),
-            generator: read.optional_text("model.generator"),
-            judge: read.optional_text("model.judge"),
+            reference: model(&read, "model.reference", folder),
+            generator: model(&read, "model.generator", folder),
+            judge: model(&read, "model.judge", folder),
         },
         data: data(&mut read, folder),
         batch: Batch {
@@ -78,6 +78,15 @@ pub(super) fn compile(
     };
     cross_checks(&mut read, &recipe);
     read.finish(recipe)
+}
+
+/// A reference to a model; local ones start at `folder`.
+fn model(read: &Reader, key: &str, folder: &Path) -> Option<String> {
+    let text = read.optional_text(key)?;
+    if text.starts_with("hf:") {
+        return Some(text);
+    }
+    Some(folder.join(text).to_string_lossy().into_owned())
 }
 
 fn cross_checks(read: &mut Reader, recipe: &Recipe) {

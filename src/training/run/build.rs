@@ -69,7 +69,7 @@ pub(super) fn trainer<'a>(
 }
 
 fn stage<'a>(recipe: &Recipe, models: &'a Models, sets: &Sets) -> RunResult<Box<dyn Stage + 'a>> {
-    let conditioner = Conditioner::new(&models.bundle, sets.limits, recipe.cache_bytes);
+    let conditioner = Conditioner::new(&models.bundle, sets.limits.clone(), recipe.cache_bytes);
     let rows = sets.rows.rows.clone();
     let replayed = sets
         .replay

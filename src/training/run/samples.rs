@@ -47,7 +47,7 @@ impl<'a> Samples<'a> {
             sigmas: sigmas.map_err(crate::training::error::TrainingError::from)?,
             shown: Vec::new(),
         };
-        let mut conditioner = Conditioner::new(&models.bundle, sets.limits, 0);
+        let mut conditioner = Conditioner::new(&models.bundle, sets.limits.clone(), 0);
         for (seed, row) in sets.rows.rows.iter().take(recipe.samples.rows).enumerate() {
             let reference = conditioner.picture(&row.image)?;
             let instruction = conditioner.text(&row.instruction)?;

@@ -1,0 +1,162 @@
+//! `npedit train`: a recipe, run on this machine, from its last checkpoint where there is one.
+mod bar;
+mod interrupt;
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use clap::Args;
+
+use self::{bar::TrainBar, interrupt::Interrupt};
+use super::{
+    args::{DeviceArgs, SettingsArgs, start_quietly},
+    error::CliError,
+    progress::DownloadBar,
+};
+use crate::{
+    app::{JudgeFiles, Loader},
+    config::Config,
+    pipelines::image::ImageLimits,
+    training::{
+        instruction_set::{BadPictures, InstructionSet},
+        recipe::Recipe,
+        run::{self, Ended, Event, Observer, RunDirectory, Sets, Written},
+    },
+};
+
+/// Stack of the training thread: without recomputation a graph is as deep as all blocks of all steps.
+const STACK_BYTES: usize = 256 << 20;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  npedit train my.toml                      writes to runs/my; the same command goes on where it was stopped
+  npedit train my.toml --out runs/second --skip-bad
+
+configs/recipes/default.toml explains every key of a recipe.")]
+pub(super) struct TrainArgs {
+    /// What to train, and how
+    recipe: PathBuf,
+    /// Where checkpoints, metrics, pictures and the result go [default: runs/NAME-OF-THE-RECIPE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Leave rows out whose image does not decode, instead of refusing the set
+    #[arg(long)]
+    skip_bad: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// Refuses what can be refused first, then loads and trains.
+pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
+    let mut config = start_quietly(&args.device.add_to(args.settings.given()))?;
+    let recipe = Recipe::read(&args.recipe)?;
+    let judge_files = JudgeFiles::read(&config.judge)?;
+    let sets = sets(args, &recipe, &config)?;
+    override_models(&mut config, &recipe);
+    let bar = DownloadBar::new();
+    let models = Loader::new(&config, &bar)?.training(&recipe, &judge_files)?;
+    bar.finish();
+    let directory = RunDirectory::new(
+        args.out
+            .clone()
+            .unwrap_or_else(|| default_out(&args.recipe)),
+    );
+    let mut watcher = Watcher {
+        bar: TrainBar::new(recipe.steps),
+        interrupt: Interrupt::listen(),
+    };
+    let ended = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let run = || run::run(&recipe, (&models, &sets), &directory, &mut watcher);
+        let thread = thread.spawn_scoped(scope, run).map_err(CliError::Runtime)?;
+        let joined = thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        joined.map_err(CliError::from)
+    });
+    watcher.bar.finish();
+    tell(ended?, &directory)
+}
+
+/// What the recipe names counts more than the settings.
+fn override_models(config: &mut Config, recipe: &Recipe) {
+    let model = &recipe.model;
+    if model.reference.is_some() {
+        config.model.reference.clone_from(&model.reference);
+        config.model.generator.clone_from(&model.generator);
+    }
+    if model.generator.is_some() {
+        config.model.generator.clone_from(&model.generator);
+    }
+    if model.judge.is_some() {
+        config.judge.reference.clone_from(&model.judge);
+    }
+}
+
+fn sets(args: &TrainArgs, recipe: &Recipe, config: &Config) -> Result<Sets, CliError> {
+    let limits = ImageLimits {
+        max_pixels: config.images.max_pixels,
+        max_side_px: config.images.max_side_px,
+        max_bytes: config.images.max_bytes,
+    };
+    let bad = match args.skip_bad {
+        true => BadPictures::Skip,
+        false => BadPictures::Refuse,
+    };
+    let read = |path: &PathBuf| {
+        let set = InstructionSet::read(path, &limits, bad)?;
+        for row in &set.skipped {
+            eprintln!("warning: {}: left out {row}", path.display());
+        }
+        Ok::<_, CliError>(set)
+    };
+    Ok(Sets {
+        rows: read(&recipe.data.rows)?,
+        replay: recipe.data.replay.as_ref().map(read).transpose()?,
+        limits,
+    })
+}
+
+fn default_out(recipe: &std::path::Path) -> PathBuf {
+    PathBuf::from("runs").join(recipe.file_stem().unwrap_or("recipe".as_ref()))
+}
+
+fn tell(ended: Ended, directory: &RunDirectory) -> Result<(), CliError> {
+    match ended {
+        Ended::Finished(written) => {
+            match written {
+                Written::Adapter {
+                    id,
+                    diffusers,
+                    peft,
+                } => {
+                    println!("adapter {id}");
+                    println!("  diffusers {}", diffusers.display());
+                    println!("  peft      {}", peft.display());
+                }
+                Written::Weights(path) => println!("generator {}", path.display()),
+            }
+            println!("metrics   {}", directory.metrics().display());
+            Ok(())
+        }
+        Ended::Stopped { step, checkpoint } => Err(CliError::Stopped { step, checkpoint }),
+    }
+}
+
+/// Shows the run, and ends it where the user asks for that.
+struct Watcher {
+    bar: TrainBar,
+    interrupt: Interrupt,
+}
+
+impl Observer for Watcher {
+    fn hear(&mut self, event: &Event) {
+        self.bar.show(event);
+    }
+
+    fn go_on(&mut self) -> ControlFlow<()> {
+        self.interrupt.go_on()
+    }
+}
