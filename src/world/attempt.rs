@@ -70,6 +70,9 @@ const BLEND: [f32; 2] = [0.35, 0.65];
 /// How far a moved object goes, in sides; less is hard to see.
 const MOVE: [f32; 2] = [0.12, 0.2];
 
+/// Least difference of a channel in 255 that is seen: the luma contrast of objects that can be read.
+const VISIBLE: u8 = 33;
+
 impl Attempt {
     /// `scene` as drawn, labelled by what it shows.
     fn clean(edit: &Edit, scene: Scene) -> Self {
@@ -212,7 +215,8 @@ fn wrong_object(edit: &Edit, rng: &mut SceneRng) -> Option<Scene> {
 
 fn extra_change(edit: &Edit, rng: &mut SceneRng) -> Option<Scene> {
     let is_extra = |scene: &Scene| {
-        edit.change.is_done(scene) && !edit.change.is_rest_kept(&edit.before, scene)
+        let labels = Attempt::clean(edit, scene.clone());
+        labels.done && !labels.kept && is_seen(&edit.after, scene)
     };
     let by_type: Vec<Vec<Scene>> = EditType::ALL
         .map(|kind| {
@@ -228,6 +232,14 @@ fn extra_change(edit: &Edit, rng: &mut SceneRng) -> Option<Scene> {
     }
     let scenes = &by_type[rng.below(by_type.len())];
     Some(scenes[rng.below(scenes.len())].clone())
+}
+
+/// Whether two scenes look different: grey shows few changes of colour, and white has none to lose.
+fn is_seen(a: &Scene, b: &Scene) -> bool {
+    let view = View::square(32);
+    let (a, b) = (a.render(&view), b.render(&view));
+    let differs = |(a, b): (&u8, &u8)| a.abs_diff(*b) >= VISIBLE;
+    a.as_raw().iter().zip(b.as_raw()).any(differs)
 }
 
 fn moved(edit: &Edit, rng: &mut SceneRng) -> Option<Scene> {

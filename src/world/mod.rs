@@ -8,12 +8,14 @@ mod background;
 mod caption;
 mod change;
 mod colour;
+mod controls;
 mod edit;
 mod edit_type;
 mod finish;
 mod instruction;
 mod mention;
 mod object;
+mod oracle;
 mod render;
 mod rng;
 mod scene;
@@ -26,10 +28,12 @@ pub use self::{
     caption::Telling,
     change::Change,
     colour::{Colour, Shades},
+    controls::{Control, Controls, Share, Tally},
     edit::Edit,
     edit_type::{EditMix, EditType, EmptyMix},
     finish::Finish,
     object::{Object, Side, Size},
+    oracle::{Fault, Oracle, OtherSize, Verdict},
     render::{Edges, View},
     rng::SceneRng,
     scene::{Scene, Style},

@@ -54,7 +54,7 @@ impl Side {
 }
 
 /// How far from the middle of its half an object may stand, in sides: two large ones never touch, none is cut.
-const REACH: [f32; 2] = [0.025, 0.14];
+pub(super) const REACH: [f32; 2] = [0.025, 0.14];
 
 /// A shape in one colour, somewhere in its half.
 #[derive(Clone, Copy, Debug, PartialEq)]
