@@ -1,10 +1,12 @@
 //! The models of a training run, found and loaded.
 use super::{AppError, JudgeFiles, Loader};
 use crate::{
+    nn::{Activations, Collected},
     pipelines::bundle::EditBundle,
     training::{
         recipe::{Recipe, StageChoice},
         run::Models,
+        tuning::Memory,
     },
 };
 
@@ -20,9 +22,15 @@ impl Loader<'_> {
             source: source_error,
         };
         let bundle = EditBundle::load(&source, &placement);
-        let bundle = bundle.map_err(|error| refused(error, &source.name))?;
+        let mut bundle = bundle.map_err(|error| refused(error, &source.name))?;
         let teacher = source.teacher(&placement);
         let teacher = teacher.map_err(|error| refused(error.into(), &source.name))?;
+        let activations = match recipe.memory {
+            Memory::Keep => Activations::Keep,
+            // frozen models have no parameters to collect gradients of
+            Memory::Recompute => Activations::Recompute(Collected::default()),
+        };
+        bundle.vae = bundle.vae.with_activations(activations.clone());
         let judge = match recipe.stage {
             StageChoice::NpEdit => self.judge(files)?,
             StageChoice::WarmUp | StageChoice::Supervised => None,
@@ -32,7 +40,7 @@ impl Loader<'_> {
             placement,
             bundle,
             teacher,
-            judge,
+            judge: judge.map(|judge| judge.with_activations(activations)),
         })
     }
 }

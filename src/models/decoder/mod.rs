@@ -13,7 +13,7 @@ pub use rotations::{Position, Rotations};
 
 use self::block::Block;
 use super::{error::LoadResult, weights::Scope};
-use crate::nn::{Linear, RmsNorm};
+use crate::nn::{Activations, Linear, RmsNorm};
 
 /// The token embeddings of some texts, one after the other.
 #[derive(Clone, Debug)]
@@ -155,18 +155,21 @@ impl Decoder {
         self.norm.forward(x)
     }
 
-    /// The state of each text's last token after all layers and the final norm. `[texts, D]`
+    /// The state of each text's last token after all layers and the final norm, `[texts, D]`; the layers are the segments of
+    /// `activations`.
     ///
     /// # Errors
     /// Shapes that do not fit each other.
-    pub fn read(&self, sequence: &Sequence) -> Result<Tensor> {
+    pub fn read(&self, sequence: &Sequence, activations: &Activations) -> Result<Tensor> {
         let rotations = self.rotations(&sequence.positions)?;
         let mut x = sequence.embeddings.clone();
         let Some((final_block, earlier)) = self.layers.blocks.split_last() else {
             candle_core::bail!("a decoder has at least one layer")
         };
         for (index, block) in earlier.iter().enumerate() {
-            x = block.forward(&x, &rotations, &sequence.branches)?;
+            let (block, rotations, branches) =
+                (block.clone(), rotations.clone(), sequence.branches.clone());
+            x = activations.segment([&x], move |[x]| block.forward(x, &rotations, &branches))?;
             if let Some(addition) = sequence.additions.get(index) {
                 x = (x + addition)?;
             }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Conv2d, GroupNorm},
+    nn::{Activations, Conv2d, GroupNorm},
 };
 
 /// Residual blocks of one level, then twice the size (not at the finest level).
@@ -15,6 +15,27 @@ use crate::{
 struct Level {
     blocks: Vec<ResidualBlock>,
     up: Option<Conv2d>,
+}
+
+/// What is computed again at once, where activations are.
+#[derive(Clone, Debug)]
+enum Part {
+    Mid(Box<MidBlock>),
+    Residual(ResidualBlock),
+    Up(Conv2d),
+    Out(GroupNorm, Conv2d),
+}
+
+impl Part {
+    /// Takes its input, to let go of it as soon as it is not needed.
+    fn forward(&self, x: Tensor) -> Result<Tensor> {
+        match self {
+            Self::Mid(mid) => mid.forward(x),
+            Self::Residual(block) => block.forward(x),
+            Self::Up(conv) => conv.forward_enlarged(&x),
+            Self::Out(norm, conv) => conv.forward_normal(&x, norm),
+        }
+    }
 }
 
 /// Diffusers' `Decoder`.
@@ -57,16 +78,27 @@ impl Decoder {
     }
 
     /// `[B, C, h, w]` to `[B, 3, H, W]`.
-    pub(super) fn forward(&self, latents: &Tensor) -> Result<Tensor> {
-        let mut x = self.mid.forward(self.conv_in.forward(latents)?)?;
-        for level in &self.levels {
-            for block in &level.blocks {
-                x = block.forward(x)?;
-            }
-            if let Some(up) = &level.up {
-                x = up.forward_enlarged(&x)?;
-            }
+    pub(super) fn forward(&self, latents: &Tensor, activations: &Activations) -> Result<Tensor> {
+        let mut x = self.conv_in.forward(latents)?;
+        for part in self.parts() {
+            x = match activations {
+                Activations::Keep => part.forward(x)?,
+                Activations::Recompute(_) => {
+                    activations.segment([&x], move |[x]| part.forward(x.clone()))?
+                }
+            };
         }
-        self.conv_out.forward_normal(&x, &self.norm_out)
+        Ok(x)
+    }
+
+    /// Everything after the first convolution, in order.
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = vec![Part::Mid(Box::new(self.mid.clone()))];
+        for level in &self.levels {
+            parts.extend(level.blocks.iter().cloned().map(Part::Residual));
+            parts.extend(level.up.iter().cloned().map(Part::Up));
+        }
+        parts.push(Part::Out(self.norm_out.clone(), self.conv_out.clone()));
+        parts
     }
 }

@@ -9,13 +9,14 @@ use candle_core::{DType, Result, Tensor, bail};
 pub use self::config::Config;
 use self::{decoder::Decoder, encoder::Encoder};
 use super::{error::LoadResult, weights::Weights};
-use crate::nn::Compute;
+use crate::nn::{Activations, Compute};
 
 /// Encoder and decoder with the scale and shift that diffusion works in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct AutoencoderKl {
     config: Config,
     dtype: DType,
+    activations: Activations,
     encoder: Encoder,
     decoder: Decoder,
 }
@@ -28,11 +29,20 @@ impl AutoencoderKl {
         let loaded = Self {
             config: config.clone(),
             dtype: compute.dtype,
+            activations: Activations::Keep,
             encoder: Encoder::load(config, &weights.scope("encoder", compute))?,
             decoder: Decoder::load(config, &weights.scope("decoder", compute))?,
         };
         weights.finish()?;
         Ok(loaded)
+    }
+
+    /// The same weights; the decoder's blocks are the segments of `activations`.
+    pub fn with_activations(&self, activations: Activations) -> Self {
+        Self {
+            activations,
+            ..self.clone()
+        }
     }
 
     /// The posterior mean in diffusion's units, `scale (mean - shift)`: pixels `[B, 3, H, W]` in [-1, 1] to latents `[B, C, h, w]`.
@@ -65,7 +75,7 @@ impl AutoencoderKl {
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
         let scaled = latents.affine(1.0 / self.config.scaling_factor, self.shift())?;
         self.decoder
-            .forward(&scaled.to_dtype(self.dtype)?)?
+            .forward(&scaled.to_dtype(self.dtype)?, &self.activations)?
             .to_dtype(latents.dtype())
     }
 

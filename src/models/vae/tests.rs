@@ -73,3 +73,30 @@ fn half_precision_answers_in_the_callers_dtype() {
         assert!(largest < 0.2, "{dtype:?}: {largest}");
     }
 }
+
+#[test]
+fn a_recomputed_decoder_has_the_plain_gradient_to_the_bit() {
+    use crate::nn::{Activations, Collected};
+
+    let single = Compute {
+        dtype: DType::F32,
+        ..double()
+    };
+    let vae = autoencoder(&single);
+    let latents = random_tensor("latents", &[2, 2, 3, 4])
+        .to_dtype(DType::F32)
+        .unwrap();
+    let bits = |vae: &AutoencoderKl| -> Vec<u32> {
+        let leaf = candle_core::Var::from_tensor(&latents).unwrap();
+        let pixels = vae.decode(leaf.as_tensor()).unwrap();
+        let grads = pixels.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let grad = grads.get(&leaf).unwrap().flatten_all().unwrap();
+        grad.to_vec1::<f32>()
+            .unwrap()
+            .into_iter()
+            .map(f32::to_bits)
+            .collect()
+    };
+    let again = vae.with_activations(Activations::Recompute(Collected::default()));
+    assert_eq!(bits(&vae), bits(&again));
+}

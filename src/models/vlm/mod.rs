@@ -27,7 +27,7 @@ use super::{
     folder::Folder,
     weights::Weights,
 };
-use crate::nn::Compute;
+use crate::nn::{Activations, Compute};
 
 /// A model in `-hf` layout: vision tower, projector and decoder, with tokenizer and chat template.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub struct VisionLanguageModel {
     chat: Chat,
     image_token: u32,
     compute: Compute,
+    activations: Activations,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +80,17 @@ impl VisionLanguageModel {
             decoder: parts.decoder,
             image_token: parts.image_token,
             compute: compute.clone(),
+            activations: Activations::Keep,
         })
+    }
+
+    /// The same model; the blocks of tower and decoder are the segments of `activations`.
+    #[must_use]
+    pub fn with_activations(self, activations: Activations) -> Self {
+        Self {
+            activations,
+            ..self
+        }
     }
 
     pub fn compute(&self) -> &Compute {
@@ -131,7 +142,7 @@ impl VisionLanguageModel {
     /// # Errors
     /// Values of another shape than stage 1 gives.
     pub fn look(&self, pixels: &PixelValues) -> Result<ImageTokens> {
-        self.tower.encode(pixels)
+        self.tower.encode(pixels, &self.activations)
     }
 
     /// Stage 3: text and pictures of all items in one sequence of embeddings.
@@ -147,6 +158,6 @@ impl VisionLanguageModel {
     /// # Errors
     /// Shapes that do not fit each other.
     pub fn read(&self, sequence: &Sequence) -> Result<Tensor> {
-        self.decoder.read(sequence)
+        self.decoder.read(sequence, &self.activations)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use candle_core::{Result, Tensor};
 
 use super::pixels::{Picture, PixelValues, Shown};
-use crate::models::decoder::Position;
+use crate::{models::decoder::Position, nn::Activations};
 
 /// One picture as the decoder reads it.
 #[derive(Clone, Debug)]
@@ -48,6 +48,6 @@ pub(super) trait VisionTower: Debug + Send + Sync {
     /// Pre-processing, differentiable where the picture's rounding is exact.
     fn pixel_values(&self, picture: &Picture, shown: Shown) -> Result<PixelValues>;
 
-    /// Tower and projector.
-    fn encode(&self, pixels: &PixelValues) -> Result<ImageTokens>;
+    /// Tower and projector; the tower's blocks are the segments of `activations`.
+    fn encode(&self, pixels: &PixelValues, activations: &Activations) -> Result<ImageTokens>;
 }

@@ -163,6 +163,46 @@ fn a_batch_answers_as_its_questions_alone() {
     }
 }
 
+/// A judge of the tiny bundle's own family.
+fn internvl() -> Judge {
+    let (_dir, folder) = folder(&[]);
+    Judge::load("test", &folder, &compute(), settings()).unwrap()
+}
+
+#[test]
+fn a_recomputed_judge_has_the_plain_gradient_to_the_bit() {
+    use crate::nn::Collected;
+
+    for make in [
+        internvl as fn() -> Judge,
+        || judge(llava()),
+        || judge(qwen()),
+    ] {
+        let bits = |judge: Judge| -> Vec<u32> {
+            let leaf = candle_core::Var::from_tensor(&picture(14, 30).pixels).unwrap();
+            let pair = Pair {
+                reference: picture(17, 19),
+                edited: Picture {
+                    pixels: leaf.as_tensor().clone(),
+                    rounding: Rounding::Exact,
+                },
+            };
+            let questions = [
+                question("Is it there?", Shows::Both),
+                question("Gone?", Shows::Edited),
+            ];
+            let margin = judge.ask(&pair, &questions).unwrap().margin().unwrap();
+            let grads = margin.sum_all().unwrap().backward().unwrap();
+            let grad = grads.get(&leaf).unwrap().flatten_all().unwrap();
+            let values = grad.to_vec1::<f32>().unwrap();
+            assert!(values.iter().any(|value| *value != 0.0));
+            values.into_iter().map(f32::to_bits).collect()
+        };
+        let again = Activations::Recompute(Collected::default());
+        assert_eq!(bits(make()), bits(make().with_activations(again)));
+    }
+}
+
 #[test]
 fn pictures_that_a_judge_cannot_take_are_refused() {
     let judge = judge(qwen());

@@ -29,7 +29,7 @@ use crate::{
         folder::Folder,
         vlm::{Illustrated, ImageTokens, Picture, Prompt, Rounding, Shown, VisionLanguageModel},
     },
-    nn::Compute,
+    nn::{Activations, Compute},
 };
 
 /// Questions of one batch: more would need more memory than they save time.
@@ -107,6 +107,15 @@ impl Judge {
     pub fn calibrated(mut self, calibration: &Calibration) -> Result<Self, CalibrationError> {
         self.settings.temperatures = calibration.temperatures_for(&self.identity.sha256)?;
         Ok(self)
+    }
+
+    /// The same judge; the blocks of its model are the segments of `activations`.
+    #[must_use]
+    pub fn with_activations(self, activations: Activations) -> Self {
+        Self {
+            model: self.model.with_activations(activations),
+            ..self
+        }
     }
 
     pub fn identity(&self) -> &JudgeIdentity {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, folder::Folder, weights::Weights},
-    nn::{Compute, LayerNorm, clamp},
+    nn::{Activations, Compute, LayerNorm, clamp},
 };
 
 /// Epsilon of the projector's norm: PyTorch's default.
@@ -86,9 +86,9 @@ impl VisionTower for Tower {
         })
     }
 
-    fn encode(&self, pixels: &PixelValues) -> Result<ImageTokens> {
+    fn encode(&self, pixels: &PixelValues, activations: &Activations) -> Result<ImageTokens> {
         let (grid_height, grid_width) = self.vit.grid();
-        let patches = self.vit.forward(&pixels.values)?;
+        let patches = self.vit.forward(&pixels.values, activations)?;
         let shuffled = shuffle(&patches, grid_height, grid_width)?;
         let features = self.projector.forward(&self.norm.forward(&shuffled)?)?;
         ImageTokens::sequential(features.i(0)?)

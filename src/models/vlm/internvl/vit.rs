@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{KeyMask, LayerNorm, LayerScale, Linear, RmsNorm, attention},
+    nn::{Activations, KeyMask, LayerNorm, LayerScale, Linear, RmsNorm, attention},
 };
 
 #[derive(Clone, Debug)]
@@ -53,15 +53,15 @@ impl InternVit {
     }
 
     /// `[B, 3, S, S]` to the patches' states `[B, n, D]`, without the class token.
-    pub(super) fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, pixels: &Tensor, activations: &Activations) -> Result<Tensor> {
         let patches = self.projection.forward(&patches(pixels, self.patch)?)?;
         let (batch, count, width) = patches.dims3()?;
         let class = self.class_token.expand((batch, 1, width))?;
         let x = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.positions)?;
-        let x = self
-            .blocks
-            .iter()
-            .try_fold(x, |x, block| block.forward(&x))?;
+        let x = self.blocks.iter().try_fold(x, |x, block| {
+            let block = block.clone();
+            activations.segment([&x], move |[x]| block.forward(x))
+        })?;
         x.narrow(1, 1, count)?.contiguous()
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, folder::Folder, weights::Weights},
-    nn::{Compute, clamp_closed},
+    nn::{Activations, Compute, clamp_closed},
 };
 
 /// Eye and projector of LLaVA-OneVision.
@@ -111,8 +111,8 @@ impl VisionTower for Tower {
         })
     }
 
-    fn encode(&self, pixels: &PixelValues) -> Result<ImageTokens> {
-        let features = self.siglip.forward(&pixels.values)?;
+    fn encode(&self, pixels: &PixelValues, activations: &Activations) -> Result<ImageTokens> {
+        let features = self.siglip.forward(&pixels.values, activations)?;
         let features = self.projector.forward(&features)?;
         let whole = features.i(0)?;
         let newline = self.newline.unsqueeze(0)?;

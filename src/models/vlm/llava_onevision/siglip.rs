@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{KeyMask, LayerNorm, Linear, attention},
+    nn::{Activations, KeyMask, LayerNorm, Linear, attention},
 };
 
 #[derive(Clone, Debug)]
@@ -44,10 +44,13 @@ impl Siglip {
     }
 
     /// `[V, 3, S, S]` to the patches' states `[V, n, D]`.
-    pub(super) fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, pixels: &Tensor, activations: &Activations) -> Result<Tensor> {
         let patches = self.projection.forward(&patches(pixels, self.patch)?)?;
         let x = patches.broadcast_add(&self.positions)?;
-        self.blocks.iter().try_fold(x, |x, block| block.forward(&x))
+        self.blocks.iter().try_fold(x, |x, block| {
+            let block = block.clone();
+            activations.segment([&x], move |[x]| block.forward(x))
+        })
     }
 }
 

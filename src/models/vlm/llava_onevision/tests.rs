@@ -65,7 +65,7 @@ fn features(tower: &dyn VisionTower, x: &Tensor, shown: Shown) -> Result<Tensor>
         rounding: Rounding::Exact,
     };
     Ok(tower
-        .encode(&tower.pixel_values(&picture, shown)?)?
+        .encode(&tower.pixel_values(&picture, shown)?, &Activations::Keep)?
         .features)
 }
 

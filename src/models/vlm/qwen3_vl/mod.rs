@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, folder::Folder, weights::Weights},
-    nn::{Compute, clamp_closed},
+    nn::{Activations, Compute, clamp_closed},
 };
 
 /// The published processor refuses longer pictures.
@@ -87,9 +87,9 @@ impl VisionTower for Tower {
         })
     }
 
-    fn encode(&self, pixels: &PixelValues) -> Result<ImageTokens> {
+    fn encode(&self, pixels: &PixelValues, activations: &Activations) -> Result<ImageTokens> {
         let grid = self.grid(pixels.size);
-        let seen = self.vit.forward(&pixels.values, grid)?;
+        let seen = self.vit.forward(&pixels.values, grid, activations)?;
         let (rows, columns) = grid.tokens();
         let rows_and_columns = (0..rows as u32)
             .flat_map(|row| (0..columns as u32).map(move |column| [0, row, column]));

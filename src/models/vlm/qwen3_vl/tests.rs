@@ -62,7 +62,10 @@ fn seen(tower: &dyn VisionTower, x: &Tensor) -> Result<Tensor> {
         pixels: x.clone(),
         rounding: Rounding::Exact,
     };
-    let tokens = tower.encode(&tower.pixel_values(&picture, Shown::Together)?)?;
+    let tokens = tower.encode(
+        &tower.pixel_values(&picture, Shown::Together)?,
+        &Activations::Keep,
+    )?;
     let all = [&[tokens.features][..], &tokens.additions].concat();
     Tensor::stack(&all, 0)
 }
@@ -92,7 +95,7 @@ fn positions_are_rows_and_columns_of_tokens() {
         rounding: Rounding::Exact,
     };
     let values = tower.pixel_values(&picture, Shown::Together).unwrap();
-    let tokens = tower.encode(&values).unwrap();
+    let tokens = tower.encode(&values, &Activations::Keep).unwrap();
     let expected = [
         [0, 0, 0],
         [0, 0, 1],

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{GeluForm, KeyMask, LayerNorm, Linear, attention, rope_halves},
+    nn::{Activations, GeluForm, KeyMask, LayerNorm, Linear, attention, rope_halves},
 };
 
 /// Of every norm; the config does not name it.
@@ -74,13 +74,19 @@ impl Vit {
     }
 
     /// `patches` `[n * merge^2, C * T * P * P]`, block by block.
-    pub(super) fn forward(&self, patches: &Tensor, grid: Grid) -> Result<Seen> {
+    pub(super) fn forward(
+        &self,
+        patches: &Tensor,
+        grid: Grid,
+        activations: &Activations,
+    ) -> Result<Seen> {
         let x = self.projection.forward(patches)?;
         let mut x = (x + self.positions_of(grid)?)?.unsqueeze(0)?;
         let (cos, sin) = self.rotations(grid, x.device())?;
         let mut additions = Vec::new();
         for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.forward(&x, &cos, &sin)?;
+            let (block, cos, sin) = (block.clone(), cos.clone(), sin.clone());
+            x = activations.segment([&x], move |[x]| block.forward(x, &cos, &sin))?;
             for (_, merger) in self.deepstack.iter().filter(|(after, _)| *after == layer) {
                 additions.push(merger.forward(&x)?);
             }
