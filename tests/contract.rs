@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used)]
 use std::{fs, path::PathBuf};
 
-use npedit::http::{Code, document};
+use npedit::{
+    http::{Code, document},
+    training::recipe::Recipe,
+};
 use serde_json::Value;
 
 fn committed() -> PathBuf {
@@ -139,4 +142,19 @@ fn every_reference_resolves() {
         let pointer = reference.strip_prefix('#').unwrap();
         assert!(openapi.pointer(pointer).is_some(), "{reference}");
     }
+}
+
+#[test]
+fn every_recipe_compiles() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("configs/recipes");
+    let mut compiled = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // the manual has every key and names no rows
+        if path.is_file() && !path.ends_with("default.toml") {
+            Recipe::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            compiled += 1;
+        }
+    }
+    assert!(compiled >= 3);
 }

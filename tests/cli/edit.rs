@@ -3,7 +3,10 @@ use std::{fs, path::Path};
 
 use image::{ImageFormat, Rgb, RgbImage};
 
-use crate::process::{command, finish, npedit, npedit_with_stdin};
+use crate::{
+    process::{command, finish, npedit},
+    stdin::npedit_with_stdin,
+};
 
 /// A picture with gradients, edges and grain, as a photo has them.
 fn photo(width: u32, height: u32) -> RgbImage {

@@ -8,4 +8,5 @@ mod pull;
 mod score;
 mod serve;
 mod settings;
+mod stdin;
 mod usage;

@@ -1,6 +1,5 @@
 //! Runs `npedit` in an empty directory with an environment of its own.
 use std::{
-    io::Write,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -48,19 +47,6 @@ pub fn command(dir: &Path, args: &[&str]) -> Command {
 
 pub fn npedit(dir: &Path, args: &[&str]) -> Run {
     finish(command(dir, args).stdin(Stdio::null()).output().unwrap())
-}
-
-/// Like [`npedit`], with bytes on stdin.
-pub fn npedit_with_stdin(dir: &Path, args: &[&str], stdin: &[u8]) -> Run {
-    let mut child = command(dir, args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that refuses its arguments does not read: a broken pipe is fine.
-    let _ = child.stdin.take().unwrap().write_all(stdin);
-    finish(child.wait_with_output().unwrap())
 }
 
 pub fn finish(output: Output) -> Run {

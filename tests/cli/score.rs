@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use crate::{
     fake_hub::{FakeHub, State},
-    process::{Run, command, finish, npedit, npedit_with_stdin},
+    process::{Run, command, finish, npedit},
+    stdin::npedit_with_stdin,
 };
 
 const PAIR: [&str; 4] = ["score", "ref.png", "edited.png", "make it winter"];

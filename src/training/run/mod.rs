@@ -101,7 +101,9 @@ pub fn run(
         observer.hear(&Event::Step(&report));
         let done = trainer.done();
         let stop = observer.go_on().is_break();
-        if stop || done.is_multiple_of(recipe.checkpoint_every) || done == recipe.steps {
+        let due = done.is_multiple_of(recipe.checkpoint_every) || done == recipe.steps;
+        // what a skipped step leaves may be what made it spike
+        if stop || due && report.skipped.is_none() {
             let path = directory.checkpoints().write(done, &trainer.state())?;
             observer.hear(&Event::Checkpoint(&path));
             written = Some(path);

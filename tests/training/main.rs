@@ -1,0 +1,8 @@
+//! `npedit train`: the real binary on the built-in bundle.
+#![allow(clippy::unwrap_used)]
+mod crash;
+mod finished;
+#[path = "../cli/process.rs"]
+mod process;
+mod refused;
+mod setup;
