@@ -93,8 +93,10 @@ impl<'a> Ledger<'a> {
         gradients: &[f64],
         family: &str,
     ) {
-        let share = match self.tolerances.of("after1") {
-            Ok(rule) => rule.gradient_share().unwrap_or(0.0),
+        // what holds for the first step says which values count in every step
+        let first = self.tolerances.of("after1");
+        let rule = match first.or_else(|_| self.tolerances.of("after_adamw1")) {
+            Ok(rule) => rule.counted(),
             Err(reason) => return self.fail(name, &reason),
         };
         let most = gradients
@@ -102,7 +104,7 @@ impl<'a> Ledger<'a> {
             .fold(0.0, |most: f64, grad| most.max(grad.abs()));
         let counted = |values: &[f64]| -> Vec<f64> {
             let values = values.iter().zip(gradients);
-            let counted = values.filter(|(_, grad)| grad.abs() > share * most);
+            let counted = values.filter(|(_, grad)| rule.counts(**grad, most));
             counted.map(|(value, _)| *value).collect()
         };
         if ours.len() != theirs.len() || ours.len() != gradients.len() {

@@ -43,6 +43,9 @@ fn compare(variant: &Variant) -> Vec<String> {
         if let Err(error) = judge::compare(variant, &mut ledger) {
             ledger.broken("judge", &error);
         }
+        if let Err(error) = train::klein::compare(variant, &mut ledger) {
+            ledger.broken("train", &error);
+        }
         for part in EDITOR {
             ledger.skip_below(part, "FLUX.2-klein is not supported yet");
         }

@@ -14,8 +14,8 @@ pub struct Rule {
     identical_percent: Option<f64>,
     /// The cosine of the angle between both must be above this.
     cosine: Option<f64>,
-    /// Only values whose gradient is above this share of the largest count.
-    gradient_share: Option<f64>,
+    /// Only values whose gradient is large enough count.
+    counted: Counted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +24,32 @@ enum Bound {
     Absolute(f64),
     /// Of the largest difference as a share of the largest expected value.
     Relative(f64),
+}
+
+/// From what gradient on a value counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counted {
+    above: f64,
+    /// Of the tensor's largest gradient.
+    above_share: f64,
+}
+
+impl Counted {
+    pub fn counts(self, gradient: f64, largest: f64) -> bool {
+        gradient.abs() > self.above.max(self.above_share * largest)
+    }
+
+    /// `where |g| > max(A, S * max|g| ..)`
+    fn of_either(text: &str) -> Option<(&str, Self)> {
+        let (rule, rest) = text.split_once("where |g| > max(")?;
+        let (above, rest) = rest.split_once(',')?;
+        let (share, _) = rest.split_once('*')?;
+        let counted = Self {
+            above: above.trim().parse().ok()?,
+            above_share: share.trim().parse().ok()?,
+        };
+        Some((rule.trim(), counted))
+    }
 }
 
 /// How far apart two tensors are.
@@ -62,7 +88,7 @@ impl Tolerances {
                     bound,
                     identical_percent: None,
                     cosine: None,
-                    gradient_share: None,
+                    counted: Counted::default(),
                 })
             }
             Value::String(text) => Rule::parse(text),
@@ -74,20 +100,26 @@ impl Tolerances {
 impl Rule {
     fn parse(text: &str) -> Result<Self, String> {
         let unreadable = || format!("unreadable tolerance {text:?}");
+        if let Some((rule, counted)) = Counted::of_either(text) {
+            return Ok(Self {
+                counted,
+                ..Self::parse(rule)?
+            });
+        }
         let plain = without_remark(text);
         let mut clauses = plain
             .split(',')
             .map(|clause| clause.split_whitespace().collect::<Vec<_>>());
         let number = |word: &str| word.parse::<f64>().map_err(|_| unreadable());
         let first = clauses.next().ok_or_else(unreadable)?;
-        let mut gradient_share = None;
+        let mut counted = Counted::default();
         let bound = match first[..] {
             // a level of normalised values: they are compared as levels
             ["abs", "1/255/std"] => Bound::Absolute(1.0),
             // where the rule before it said
             ["abs", bound] | ["abs", bound, "there", "too"] => Bound::Absolute(number(bound)?),
             ["abs", bound, "where", "|g|", ">", share, "max|g|"] => {
-                gradient_share = Some(number(share)?);
+                counted.above_share = number(share)?;
                 Bound::Absolute(number(bound)?)
             }
             ["rel", bound]
@@ -101,7 +133,7 @@ impl Rule {
             bound,
             identical_percent: None,
             cosine: None,
-            gradient_share,
+            counted,
         };
         for clause in clauses {
             match clause[..] {
@@ -115,9 +147,9 @@ impl Rule {
         Ok(rule)
     }
 
-    /// Share of the largest gradient below which a value does not count.
-    pub fn gradient_share(&self) -> Option<f64> {
-        self.gradient_share
+    /// Which values count.
+    pub fn counted(&self) -> Counted {
+        self.counted
     }
 
     /// Compares flattened tensors of equal length.
@@ -205,8 +237,20 @@ fn rules_are_read_as_written() {
     );
     let update = rule("abs 1e-6 where |g| > 1e-4 max|g|");
     assert_eq!(
-        (update.bound, update.gradient_share),
-        (Bound::Absolute(1e-6), Some(1e-4))
+        (update.bound, update.counted),
+        (
+            Bound::Absolute(1e-6),
+            Counted {
+                above: 0.0,
+                above_share: 1e-4
+            }
+        )
+    );
+    let either = rule("abs 1e-6 where |g| > max(1e-7, 1e-4 * max|g| of that tensor) (a remark)");
+    assert_eq!(either.bound, Bound::Absolute(1e-6));
+    let counted = either.counted();
+    assert!(
+        counted.counts(-2e-4, 1.0) && !counted.counts(5e-5, 1.0) && !counted.counts(5e-8, 1e-4)
     );
     for text in [
         "",

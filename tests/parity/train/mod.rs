@@ -2,6 +2,7 @@
 mod dmd;
 mod fake_score;
 mod judged;
+pub mod klein;
 mod losses;
 mod rollout;
 mod tracked;
