@@ -8,6 +8,7 @@ use super::{
         conv::{Filter, Seen, conv2d},
         enlarge::enlarge_backward,
         host::{is_host_float, is_host_half},
+        matmul::matmul,
         norm::Then,
     },
     upsample_nearest_2x,
@@ -73,7 +74,11 @@ impl Conv2d {
             return layer.forward(&wide(x)?)?.to_dtype(x.dtype());
         }
         if self.weight.track_op() || self.bias.track_op() {
-            return self.composite(x);
+            return if is_host_float(x) {
+                self.trained(x)
+            } else {
+                self.composite(x)
+            };
         }
         let layer = self.clone();
         if is_host_float(x) {
@@ -86,6 +91,56 @@ impl Conv2d {
         graft([x], self.composite(&x.detach())?, move |[x], grad| {
             Ok([Some(layer.input_gradient(x, grad)?)])
         })
+    }
+
+    /// Weight and bias have gradients too.
+    fn trained(&self, x: &Tensor) -> Result<Tensor> {
+        let layer = Self {
+            weight: self.weight.detach(),
+            bias: self.bias.detach(),
+            ..self.clone()
+        };
+        let value = conv2d(&x.detach(), layer.filter(), Seen::Plain)?;
+        let x_tracked = x.track_op();
+        graft(
+            [x, &self.weight, &self.bias],
+            value,
+            move |[x, _, _], grad| {
+                let (_, _, height, width) = x.dims4()?;
+                let of_x = match x_tracked {
+                    true => Some(layer.host_input_gradient([height, width], grad)?),
+                    false => None,
+                };
+                let of_bias = grad.sum((0, 2, 3))?;
+                Ok([of_x, Some(layer.weight_gradient(x, grad)?), Some(of_bias)])
+            },
+        )
+    }
+
+    /// One matrix product for each place of the window: `d weight [.., ky, kx] = grad x_shifted^T`.
+    fn weight_gradient(&self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
+        let (outputs, inputs, side, _) = self.weight.dims4()?;
+        let (_, _, rows, columns) = grad.dims4()?;
+        let Padding {
+            top,
+            bottom,
+            left,
+            right,
+        } = self.padding;
+        let x = x
+            .pad_with_zeros(2, top, bottom)?
+            .pad_with_zeros(3, left, right)?;
+        let flat = |t: &Tensor| t.transpose(0, 1)?.contiguous()?.flatten_from(1);
+        let grad = flat(grad)?;
+        let mut places = Vec::with_capacity(side * side);
+        for row in 0..side {
+            let x = every(&x, (2, row), (rows, self.stride))?;
+            for column in 0..side {
+                let seen = every(&x, (3, column), (columns, self.stride))?;
+                places.push(matmul(&grad, &flat(&seen)?, None)?);
+            }
+        }
+        Tensor::stack(&places, 2)?.reshape((outputs, inputs, side, side))
     }
 
     /// The convolution of `norm.forward_silu(x)`, which a host does not store. `[B, I, H, W]` to `[B, O, H', W']`.
@@ -195,6 +250,19 @@ impl Conv2d {
             .narrow(3, 0, width)?
             .contiguous()
     }
+}
+
+/// `count` slices of a dimension from `start` on, `stride` apart.
+fn every(
+    x: &Tensor,
+    (dim, start): (usize, usize),
+    (count, stride): (usize, usize),
+) -> Result<Tensor> {
+    if stride == 1 {
+        return x.narrow(dim, start, count);
+    }
+    let indices = (0..count).map(|index| (start + index * stride) as u32);
+    x.index_select(&Tensor::from_iter(indices, x.device())?, dim)
 }
 
 /// `stride - 1` zeros between neighbouring pixels.

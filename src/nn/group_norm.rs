@@ -39,7 +39,11 @@ impl GroupNorm {
 
     fn followed_by(&self, x: &Tensor, then: Then) -> Result<Tensor> {
         if self.tracked() {
-            return self.composite(x, then);
+            return if is_host_float(x) {
+                self.trained(x, then)
+            } else {
+                self.composite(x, then)
+            };
         }
         let layer = self.clone();
         if !is_host_float(x) {
@@ -68,6 +72,25 @@ impl GroupNorm {
 
     pub(super) fn tracked(&self) -> bool {
         self.weight.track_op() || self.bias.track_op()
+    }
+
+    /// The host's norm without weights, then the weights as operations of the graph.
+    fn trained(&self, x: &Tensor, then: Then) -> Result<Tensor> {
+        let channels = x.dim(1)?;
+        let ones = self.weight.detach().ones_like()?;
+        let plain = Self {
+            bias: ones.zeros_like()?,
+            weight: ones,
+            ..self.clone()
+        };
+        let y = plain
+            .forward(x)?
+            .broadcast_mul(&self.weight.reshape((1, channels, 1, 1))?)?
+            .broadcast_add(&self.bias.reshape((1, channels, 1, 1))?)?;
+        match then {
+            Then::Nothing => Ok(y),
+            Then::Silu => silu(&y),
+        }
     }
 
     fn composite(&self, x: &Tensor, then: Then) -> Result<Tensor> {

@@ -30,13 +30,34 @@ impl LayerNorm {
             .flatten()
             .any(Tensor::track_op)
         {
-            return self.composite(x);
+            return if is_host_float(x) {
+                self.trained(x)
+            } else {
+                self.composite(x)
+            };
         }
         if is_host_float(x) {
             return self.host(x);
         }
         let layer = self.clone();
         frozen(x, move |x| layer.composite(x))
+    }
+
+    /// The host's norm without weights, then the weights as operations of the graph.
+    fn trained(&self, x: &Tensor) -> Result<Tensor> {
+        let plain = Self {
+            weight: None,
+            bias: None,
+            eps: self.eps,
+        };
+        let mut y = plain.host(x)?;
+        if let Some(weight) = &self.weight {
+            y = y.broadcast_mul(weight)?;
+        }
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(bias)?;
+        }
+        Ok(y)
     }
 
     fn host(&self, x: &Tensor) -> Result<Tensor> {

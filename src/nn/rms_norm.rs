@@ -25,11 +25,14 @@ impl RmsNorm {
 
     /// `[.., D]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if self.weight.track_op() {
-            return self.composite(x);
-        }
-        if is_host_float(x) {
-            return self.host(x, Factors::all(&self.weight)?);
+        match (self.weight.track_op(), is_host_float(x)) {
+            (true, true) => {
+                let plain = Factors::all(&self.weight.detach().ones_like()?)?;
+                return self.host(x, plain)?.broadcast_mul(&self.weight);
+            }
+            (true, false) => return self.composite(x),
+            (false, true) => return self.host(x, Factors::all(&self.weight)?),
+            (false, false) => {}
         }
         let layer = self.clone();
         frozen(x, move |x| layer.composite(x))
