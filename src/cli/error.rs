@@ -154,7 +154,10 @@ impl CliError {
 
 fn run_exit_code(error: &RunError) -> u8 {
     match error {
-        RunError::Rows { .. } | RunError::Target { .. } | RunError::Another { .. } => BAD_INPUT,
+        RunError::Rows { .. }
+        | RunError::Target { .. }
+        | RunError::Another { .. }
+        | RunError::Busy { .. } => BAD_INPUT,
         RunError::NoJudge | RunError::Load(_) => NO_MODEL,
         RunError::Write { .. }
         | RunError::GaveUp { .. }

@@ -33,7 +33,7 @@ pub struct Conditioner<'a> {
     bundle: &'a EditBundle,
     limits: ImageLimits,
     texts: Kept<String, Tensor>,
-    pictures: Kept<PathBuf, Encoded>,
+    pictures: Kept<(PathBuf, Option<(u32, u32)>), Encoded>,
 }
 
 impl<'a> Conditioner<'a> {
@@ -72,7 +72,20 @@ impl<'a> Conditioner<'a> {
     /// # Errors
     /// The file changed since the set was read, and is no picture any more.
     pub fn picture(&mut self, path: &Path) -> TrainingResult<Encoded> {
-        let key = path.to_owned();
+        self.sized(path, None)
+    }
+
+    /// The picture at the size of `like`, whatever its own is.
+    ///
+    /// # Errors
+    /// See [`Self::picture`].
+    pub fn picture_like(&mut self, path: &Path, like: &Encoded) -> TrainingResult<Encoded> {
+        let (_, _, height, width) = like.pixels.dims4()?;
+        self.sized(path, Some((width as u32, height as u32)))
+    }
+
+    fn sized(&mut self, path: &Path, size: Option<(u32, u32)>) -> TrainingResult<Encoded> {
+        let key = (path.to_owned(), size);
         if let Some(encoded) = self.pictures.get(&key) {
             return Ok(encoded);
         }
@@ -81,8 +94,12 @@ impl<'a> Conditioner<'a> {
             path: path.into(),
             source,
         };
-        let size = model_size(rgb.width(), rgb.height(), &self.bundle.preprocess());
-        let size = size.map_err(refused)?;
+        let size = match size {
+            Some(size) => size,
+            None => {
+                model_size(rgb.width(), rgb.height(), &self.bundle.preprocess()).map_err(refused)?
+            }
+        };
         let pixels = to_pixels(&resize_lanczos(&rgb, size), &self.bundle.device)?;
         let latents = self.bundle.vae.encode_mean(&pixels)?;
         let encoded = Encoded { pixels, latents };

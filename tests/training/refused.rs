@@ -74,6 +74,17 @@ fn a_directory_of_another_run_is_left_alone() {
 }
 
 #[test]
+fn two_processes_do_not_share_a_directory() {
+    let place = Workplace::new();
+    fs::create_dir_all(place.out("")).unwrap();
+    let lock = fs::File::create(place.out("run.lock")).unwrap();
+    lock.try_lock().unwrap();
+    place
+        .train(&[])
+        .fails_with(2, &["in use by another process", "--out"]);
+}
+
+#[test]
 fn steps_that_spike_are_skipped_and_end_the_run() {
     let place = Workplace::with(&[("ema_decay = 0.5", "spike_norm = 1e-6\ngive_up_after = 2")]);
     let run = place.train(&[]);

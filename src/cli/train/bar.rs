@@ -34,6 +34,11 @@ impl TrainBar {
                     self.note(&format!("warning: step {} was skipped: {why}", report.step));
                 }
             }
+            // a pipe has no bar
+            Event::Checkpoint(_) if self.bar.is_hidden() => {
+                let (step, of) = (self.bar.position(), self.bar.length().unwrap_or_default());
+                self.note(&format!("step {step}/{of}  {}", self.bar.message()));
+            }
             Event::Checkpoint(_) => {}
             Event::Samples(path) => self.note(&format!("pictures {}", path.display())),
         }

@@ -13,7 +13,7 @@ use super::{
     progress::DownloadBar,
 };
 use crate::{
-    app::{JudgeFiles, Loader},
+    app::{JudgeFiles, Loader, UNTRAINED},
     config::Config,
     pipelines::image::ImageLimits,
     training::{
@@ -58,6 +58,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
     let bar = DownloadBar::new();
     let models = Loader::new(&config, &bar)?.training(&recipe, &judge_files)?;
     bar.finish();
+    if config.model.reference.is_none() {
+        eprintln!("warning: {UNTRAINED}");
+    }
     let directory = RunDirectory::new(
         args.out
             .clone()

@@ -3,15 +3,16 @@ use candle_core::{D, Result, Tensor, bail};
 
 use crate::pipelines::{judge::AnswerLogits, questions::Answer};
 
-/// Steps until the answers count in full.
-const RAMP_STEPS: f64 = 2000.0;
 /// Share of the margin that counts at the first step.
 const RAMP_START: f64 = 0.1;
 
-/// Factor on the margins at a generator step: soft at first, 1 from step 2000 on
+/// Factor on the margins at a generator step: soft at first, 1 from step `steps` on
 /// (`temperature` of nupurkmr9/npedit @ a3cd76c, which multiplies).
-pub fn ramp(step: u64) -> f64 {
-    (RAMP_START + (1.0 - RAMP_START) * step as f64 / RAMP_STEPS).min(1.0)
+pub fn ramp(step: u64, steps: u64) -> f64 {
+    if step >= steps {
+        return 1.0;
+    }
+    RAMP_START + (1.0 - RAMP_START) * step as f64 / steps as f64
 }
 
 /// Binary cross-entropy of each answer, `[Q]`: `softplus(-+ temperature (yes - no))` (paper, L_VLM).
@@ -75,9 +76,12 @@ mod tests {
 
     #[test]
     fn the_ramp_ends_at_one() {
-        assert_eq!(ramp(0), 0.1);
-        assert!((ramp(200) - 0.19).abs() < 1e-12);
-        assert_eq!([ramp(2000), ramp(1_000_000)], [1.0, 1.0]);
+        assert_eq!(ramp(0, 2000), 0.1);
+        assert!((ramp(200, 2000) - 0.19).abs() < 1e-12);
+        assert_eq!(
+            [ramp(2000, 2000), ramp(1_000_000, 2000), ramp(0, 0)],
+            [1.0; 3]
+        );
     }
 
     #[test]

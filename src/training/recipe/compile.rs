@@ -199,6 +199,7 @@ fn losses(read: &mut Reader) -> Losses {
     Losses {
         weights,
         answer: read.choice("losses.answer"),
+        ramp_steps: read.integer("losses.ramp_steps", 0..=MOST),
         identity_question: read.boolean("losses.identity_question"),
         normaliser: read.choice("losses.normaliser"),
     }

@@ -109,6 +109,8 @@ pub struct UnrollChoice {
 pub struct Losses {
     pub weights: Weights,
     pub answer: AnswerLoss,
+    /// Steps until the judge's answers count in full.
+    pub ramp_steps: u64,
     pub identity_question: bool,
     pub normaliser: Normaliser,
 }

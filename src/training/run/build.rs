@@ -120,6 +120,7 @@ fn settings(recipe: &Recipe, models: &Models) -> Settings {
         guidance: recipe.guidance.clone(),
         normaliser: recipe.losses.normaliser,
         answer_loss: recipe.losses.answer,
+        ramp_steps: recipe.losses.ramp_steps,
         identity_question: recipe.losses.identity_question,
         fake_score: FakeScoreSettings {
             updates: if recipe.losses.weights.dmd > 0.0 {

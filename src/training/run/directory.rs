@@ -58,6 +58,7 @@ impl Identity {
 }
 
 const IDENTITY: &str = "run.json";
+const LOCK: &str = "run.lock";
 const METRICS: &str = "metrics.jsonl";
 
 impl RunDirectory {
@@ -82,6 +83,27 @@ impl RunDirectory {
         self.path
             .join("samples")
             .join(format!("step-{step:06}.png"))
+    }
+
+    /// Keeps every other process out, as long as the answer lives.
+    ///
+    /// # Errors
+    /// Another process runs here, or the directory cannot be written.
+    pub(super) fn lock(&self) -> RunResult<File> {
+        let path = self.path.join(LOCK);
+        let failed = |source| RunError::Write {
+            path: path.clone(),
+            source,
+        };
+        fs::create_dir_all(&self.path).map_err(failed)?;
+        let file = File::create(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(RunError::Busy {
+                path: self.path.clone(),
+            }),
+            Err(fs::TryLockError::Error(source)) => Err(failed(source)),
+        }
     }
 
     /// Makes the directory this run's.

@@ -40,6 +40,8 @@ pub enum RunError {
         path.display()
     )]
     Another { path: PathBuf, what: String },
+    #[error("{} is in use by another process; wait for it, stop it, or choose another --out", path.display())]
+    Busy { path: PathBuf },
     #[error("cannot write {}: {source}; free space or permissions there and run the same command again", path.display())]
     Write {
         path: PathBuf,

@@ -87,6 +87,7 @@ pub fn run(
     // 1 check       what the stage needs is there
     build::check(recipe, models, sets)?;
     // 2 claim       the directory is this run's, or new
+    let _alone = directory.lock()?;
     directory.claim(&Identity::of(recipe, models, sets))?;
     // 3 build       models, rows, recipe -> trainer
     let mut trainer = build::trainer(recipe, models, sets)?;

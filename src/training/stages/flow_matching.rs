@@ -54,16 +54,16 @@ impl FlowMatching<'_> {
     fn item(&mut self, place: usize, position: u64, dropped: bool) -> TrainingResult<Item> {
         let (Pick::Edit(row) | Pick::Nothing(row) | Pick::Replay(row)) = self.order.at(position);
         let row = &self.rows[row];
-        let reference = self.conditioner.picture(&row.image)?.latents;
+        let reference = self.conditioner.picture(&row.image)?;
         let (target, text) = match self.target {
             Target::Reference => (
-                reference.clone(),
+                reference.latents.clone(),
                 row.source_caption.as_deref().unwrap_or_default(),
             ),
             Target::Edited => {
                 let edited = row.edited.as_ref().unwrap_or(&row.image);
                 (
-                    self.conditioner.picture(edited)?.latents,
+                    self.conditioner.picture_like(edited, &reference)?.latents,
                     row.instruction.as_str(),
                 )
             }
@@ -71,7 +71,7 @@ impl FlowMatching<'_> {
         let text = if dropped { "" } else { text };
         Ok(Item {
             place,
-            reference,
+            reference: reference.latents,
             target,
             text: self.conditioner.text(text)?,
         })

@@ -17,6 +17,9 @@ use crate::{
     system::{System, text},
 };
 
+/// Of the recording.
+const RAMP_STEPS: u64 = 2000;
+
 /// Reference, questions and temperature of one case.
 pub struct Judged<'a> {
     system: &'a System<'a>,
@@ -51,7 +54,7 @@ impl<'a> Judged<'a> {
             judge,
             reference: picture(&reference)?,
             questions,
-            temperature: ramp(step),
+            temperature: ramp(step, RAMP_STEPS),
         })
     }
 

@@ -71,7 +71,7 @@ impl FakeScore {
     /// A finite gradient moves the model; any other leaves it as it is.
     fn learn(&mut self, mut gradients: Gradients) -> TrainingResult<()> {
         let norm = clip_global_norm(&mut gradients, self.clip_norm)?;
-        if norm.is_finite() {
+        if norm.is_finite() && !gradients.is_empty() {
             self.optimiser.update(&self.model.parameters, &gradients)?;
         }
         Ok(())
@@ -89,6 +89,10 @@ impl NpEdit<'_> {
         let mut gradients = Gradients::new();
         let mut loss = 0.0;
         for batch in self.batches(from)? {
+            // nothing is matched on what only has to stay
+            if batch.replayed() {
+                continue;
+            }
             step.turn()?;
             let (part, of_part) = self.matched(generator, (update, &batch), step)?;
             accumulate(&mut gradients, part)?;

@@ -47,7 +47,7 @@ impl NpEdit<'_> {
             edited: picture(pixels)?,
         };
         let expected: Vec<_> = questions.iter().map(|question| question.expected).collect();
-        let temperature = ramp(step);
+        let temperature = ramp(step, self.settings.ramp_steps);
         let (logits, losses) = match self.settings.answer_loss {
             AnswerLoss::Binary => {
                 let logits = judge.ask(&pair, &questions)?;

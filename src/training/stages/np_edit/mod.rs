@@ -81,6 +81,8 @@ pub struct Settings {
     pub guidance: Guidance,
     pub normaliser: Normaliser,
     pub answer_loss: AnswerLoss,
+    /// Steps until the judge's answers count in full.
+    pub ramp_steps: u64,
     /// Whether the judge is also asked what else changed.
     pub identity_question: bool,
     pub fake_score: FakeScoreSettings,
