@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use serde::Serialize;
 
 use super::{
@@ -14,10 +14,9 @@ use super::{
     ema::Ema,
     error::TrainingResult,
     guard::Skipped,
-    optimiser::{AdamW, clip_global_norm},
+    optimiser::{AdamW, Parameters, clip_global_norm},
     recipe::{Optimiser, Recipe},
     stages::{Outcome, Stage, Step},
-    tuning::Tuned,
 };
 
 /// What one step did.
@@ -40,7 +39,7 @@ pub struct StepReport {
 /// A run between two steps.
 pub struct Trainer<'a> {
     stage: Box<dyn Stage + 'a>,
-    generator: Tuned,
+    parameters: Parameters,
     optimiser: AdamW,
     ema: Option<Ema>,
     settings: Optimiser,
@@ -51,7 +50,7 @@ pub struct Trainer<'a> {
     skipped_in_a_row: u32,
 }
 
-const PREFIX: &str = "generator";
+const PREFIX: &str = "trained";
 const EMA: &str = "ema.";
 const DONE: &str = "step";
 const SKIPPED: &str = "skipped_in_a_row";
@@ -59,20 +58,15 @@ const SKIPPED: &str = "skipped_in_a_row";
 impl<'a> Trainer<'a> {
     /// # Errors
     /// The device has no room for the averages.
-    pub fn new(
-        recipe: &Recipe,
-        stage: Box<dyn Stage + 'a>,
-        generator: Tuned,
-    ) -> TrainingResult<Self> {
+    pub fn new(recipe: &Recipe, stage: Box<dyn Stage + 'a>) -> TrainingResult<Self> {
         let settings = recipe.optimiser;
-        let ema = settings
-            .ema_decay
-            .map(|decay| Ema::new(decay, &generator.parameters));
+        let parameters = stage.parameters().clone();
+        let ema = settings.ema_decay.map(|decay| Ema::new(decay, &parameters));
         Ok(Self {
             stage,
             optimiser: AdamW::new(settings.adam),
             ema: ema.transpose()?,
-            generator,
+            parameters,
             settings,
             steps: recipe.steps,
             seed: recipe.seed,
@@ -86,10 +80,6 @@ impl<'a> Trainer<'a> {
         self.done
     }
 
-    pub fn generator(&self) -> &Tuned {
-        &self.generator
-    }
-
     /// Whether too many steps in a row were skipped.
     pub fn gives_up(&self) -> bool {
         self.skipped_in_a_row >= self.settings.guard.give_up_after
@@ -98,7 +88,7 @@ impl<'a> Trainer<'a> {
     /// One step; `go_on` is asked between its passes.
     ///
     /// # Errors
-    /// See [`super::error::TrainingError`]; the generator has not moved then.
+    /// See [`super::error::TrainingError`]; the parameters have not moved then.
     pub fn step(
         &mut self,
         go_on: &mut dyn FnMut() -> ControlFlow<()>,
@@ -115,17 +105,16 @@ impl<'a> Trainer<'a> {
             mut gradients,
             loss,
             terms,
-        } = self.stage.step(&self.generator, &mut step)?;
+        } = self.stage.step(&mut step)?;
         // 2 guard       spikes and what is no number are skipped, the rest is clipped
         let grad_norm = clip_global_norm(&mut gradients, self.settings.clip_norm)?;
         let skipped = self.settings.guard.judge(loss, grad_norm);
         // 3 update      parameters and their average
         if skipped.is_none() {
             self.optimiser.set_learning_rate(learning_rate);
-            self.optimiser
-                .update(&self.generator.parameters, &gradients)?;
+            self.optimiser.update(&self.parameters, &gradients)?;
             if let Some(ema) = &mut self.ema {
-                ema.update(&self.generator.parameters)?;
+                ema.update(&self.parameters)?;
             }
         }
         self.done += 1;
@@ -147,7 +136,7 @@ impl<'a> Trainer<'a> {
     /// Everything that the next step depends on, but for what the recipe says.
     pub fn state(&self) -> State {
         let mut state = State::default();
-        state.put_parameters(PREFIX, &self.generator.parameters);
+        state.put_parameters(PREFIX, &self.parameters);
         state.put_optimiser(PREFIX, &self.optimiser);
         if let Some(ema) = &self.ema {
             let averages = ema.averages().iter();
@@ -167,8 +156,8 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// It is of another kind of run.
     pub fn restore(&mut self, state: &State) -> TrainingResult<()> {
-        let state = &state.to_device(&self.generator.frozen.compute().device)?;
-        state.restore_parameters(PREFIX, &self.generator.parameters)?;
+        let state = &state.to_device(&self.device())?;
+        state.restore_parameters(PREFIX, &self.parameters)?;
         self.optimiser = state.optimiser(PREFIX, &self.optimiser)?;
         if let Some(decay) = self.settings.ema_decay {
             let kept = state.tensors.iter().filter_map(|(name, average)| {
@@ -182,12 +171,17 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
+    fn device(&self) -> Device {
+        let first = self.parameters.values().next();
+        first.map_or(Device::Cpu, |var| var.device().clone())
+    }
+
     /// What the run made: the average where there is one, else the parameters.
     pub fn result(&self) -> BTreeMap<String, Tensor> {
         match &self.ema {
             Some(ema) => ema.averages().clone(),
             None => {
-                let parameters = self.generator.parameters.iter();
+                let parameters = self.parameters.iter();
                 parameters
                     .map(|(name, var)| (name.clone(), var.as_detached_tensor()))
                     .collect()

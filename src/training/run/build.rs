@@ -21,7 +21,7 @@ use crate::{
         stages::{
             Stage,
             flow_matching::{FlowMatching, Target},
-            np_edit::{FakeScoreSettings, Frozen, NpEdit, Rows, Settings},
+            np_edit::{FakeScoreSettings, Frozen, Learners, NpEdit, Rows, Settings},
         },
         trainer::Trainer,
         tuning::{LowRank, Tuned},
@@ -57,18 +57,28 @@ pub(super) fn check(recipe: &Recipe, models: &Models, sets: &Sets) -> RunResult<
     Err(RunError::Rows { stage, what, rows })
 }
 
-/// Generator, stage and optimiser at the first step.
+/// Stage and optimiser at the first step of `generator`.
 pub(super) fn trainer<'a>(
     recipe: &Recipe,
     models: &'a Models,
     sets: &Sets,
+    generator: Tuned,
 ) -> RunResult<Trainer<'a>> {
-    let generator = tuned(recipe, &recipe.tuning, models, Role::Generator)?;
-    let stage = stage(recipe, models, sets)?;
-    Ok(Trainer::new(recipe, stage, generator)?)
+    let stage = stage(recipe, models, sets, generator)?;
+    Ok(Trainer::new(recipe, stage)?)
 }
 
-fn stage<'a>(recipe: &Recipe, models: &'a Models, sets: &Sets) -> RunResult<Box<dyn Stage + 'a>> {
+/// The editor that is trained, as it is before the first step.
+pub(super) fn generator(recipe: &Recipe, models: &Models) -> RunResult<Tuned> {
+    tuned(recipe, &recipe.tuning, models, Role::Generator)
+}
+
+fn stage<'a>(
+    recipe: &Recipe,
+    models: &'a Models,
+    sets: &Sets,
+    generator: Tuned,
+) -> RunResult<Box<dyn Stage + 'a>> {
     let conditioner = Conditioner::new(&models.bundle, sets.limits.clone(), recipe.cache_bytes);
     let rows = sets.rows.rows.clone();
     let replayed = sets
@@ -86,20 +96,24 @@ fn stage<'a>(recipe: &Recipe, models: &'a Models, sets: &Sets) -> RunResult<Box<
                 teacher: &models.teacher,
                 judge,
             };
-            let fake_score = tuned(recipe, &recipe.fake_score.tuning, models, Role::Teacher)?;
+            let learners = Learners {
+                generator,
+                fake_score: tuned(recipe, &recipe.fake_score.tuning, models, Role::Teacher)?,
+            };
             let rows = Rows {
                 order: order(recipe.data.shares),
                 edits: rows,
                 replayed,
             };
             let settings = settings(recipe, models);
-            let stage = NpEdit::new(settings, rows, conditioner, frozen, fake_score)?;
+            let stage = NpEdit::new(settings, rows, conditioner, frozen, learners)?;
             return Ok(Box::new(stage));
         }
         StageChoice::WarmUp => Target::Reference,
         StageChoice::Supervised => Target::Edited,
     };
     Ok(Box::new(FlowMatching {
+        generator,
         target,
         batch: recipe.batch,
         flow: recipe.flow,

@@ -90,11 +90,12 @@ pub fn run(
     let _alone = directory.lock()?;
     directory.claim(&Identity::of(recipe, models, sets))?;
     // 3 build       models, rows, recipe -> trainer
-    let mut trainer = build::trainer(recipe, models, sets)?;
+    let generator = build::generator(recipe, models)?;
+    let mut trainer = build::trainer(recipe, models, sets, generator.clone())?;
     // 4 resume      newest whole checkpoint -> trainer
     resume(&mut trainer, directory, observer)?;
     // 5 steps
-    let samples = Samples::new(recipe, models, sets)?;
+    let samples = Samples::new(recipe, models, sets, &generator)?;
     let mut written = directory.checkpoints().newest()?.map(|found| found.path);
     while trainer.done() < recipe.steps {
         let report = trainer.step(&mut || ControlFlow::Continue(()))?;

@@ -18,6 +18,7 @@ use crate::{
         conditioning::{Conditioner, Encoded},
         recipe::Recipe,
         trainer::Trainer,
+        tuning::Tuned,
     },
 };
 
@@ -35,15 +36,23 @@ struct Shown {
 /// What every picture of a run shows.
 pub(super) struct Samples<'a> {
     models: &'a Models,
+    /// Follows the run: it shares the trained values.
+    generator: Generator,
     sigmas: Sigmas,
     shown: Vec<Shown>,
 }
 
 impl<'a> Samples<'a> {
-    pub(super) fn new(recipe: &Recipe, models: &'a Models, sets: &Sets) -> RunResult<Self> {
+    pub(super) fn new(
+        recipe: &Recipe,
+        models: &'a Models,
+        sets: &Sets,
+        generator: &Tuned,
+    ) -> RunResult<Self> {
         let sigmas = models.bundle.sigmas(models.bundle.settings.default_steps);
         let mut samples = Self {
             models,
+            generator: Generator(generator.frozen.clone()),
             sigmas: sigmas.map_err(crate::training::error::TrainingError::from)?,
             shown: Vec::new(),
         };
@@ -67,12 +76,11 @@ impl<'a> Samples<'a> {
 
     /// Writes what the generator makes now.
     pub(super) fn draw(&self, trainer: &Trainer, directory: &RunDirectory) -> RunResult<PathBuf> {
-        let generator = Generator(trainer.generator().frozen.clone());
         let mut rows = Vec::with_capacity(self.shown.len());
         for (seed, shown) in self.shown.iter().enumerate() {
             let reference = from_pixels(&shown.reference.pixels)?.swap_remove(0);
             let now = self.edit(
-                &generator,
+                &self.generator,
                 (&shown.reference, &shown.instruction),
                 seed as u64,
             )?;

@@ -12,7 +12,7 @@ use crate::{
         error::TrainingResult,
         instruction_set::Row,
         losses::flow::{logit_normal, losses, noised},
-        optimiser::accumulate,
+        optimiser::{Parameters, accumulate},
         order::{Order, Pick},
         recipe::{Batch, Flow},
         tuning::Tuned,
@@ -30,6 +30,7 @@ pub enum Target {
 
 /// The stage between two steps.
 pub struct FlowMatching<'a> {
+    pub generator: Tuned,
     pub target: Target,
     pub batch: Batch,
     pub flow: Flow,
@@ -99,7 +100,7 @@ impl FlowMatching<'_> {
         Ok(passes.into_iter().map(|(_, items)| items).collect())
     }
 
-    fn pass(&self, generator: &Tuned, items: &[Item], step: &Step) -> TrainingResult<Outcome> {
+    fn pass(&self, items: &[Item], step: &Step) -> TrainingResult<Outcome> {
         let all = self.batch.size;
         let gather = |of: fn(&Item) -> &Tensor| -> Vec<Tensor> {
             items.iter().map(|item| of(item).clone()).collect()
@@ -132,7 +133,8 @@ impl FlowMatching<'_> {
             |values: &[f64]| Tensor::new(values, target.device())?.to_dtype(target.dtype());
         let sigma = column(&levels)?;
         let noisy = noised(&target, &noise, &sigma)?;
-        let velocity = generator
+        let velocity = self
+            .generator
             .tracked
             .velocity_with_reference(&noisy, &reference, &sigma, &texts)?;
         let mut losses = losses(&velocity, &target, &noise)?;
@@ -142,7 +144,7 @@ impl FlowMatching<'_> {
         }
         let mut grads = (losses.sum_all()? / all as f64)?.backward()?;
         let mut outcome = Outcome {
-            gradients: generator.gradients(&mut grads),
+            gradients: self.generator.gradients(&mut grads),
             ..Outcome::default()
         };
         for loss in losses.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>()? {
@@ -163,15 +165,19 @@ fn weight(level: f64) -> f64 {
 }
 
 impl Stage for FlowMatching<'_> {
+    fn parameters(&self) -> &Parameters {
+        &self.generator.parameters
+    }
+
     fn rows_per_step(&self) -> u64 {
         self.batch.size as u64
     }
 
-    fn step(&mut self, generator: &Tuned, step: &mut Step) -> TrainingResult<Outcome> {
+    fn step(&mut self, step: &mut Step) -> TrainingResult<Outcome> {
         let mut outcome = Outcome::default();
         for items in self.passes(step)? {
             step.turn()?;
-            let part = self.pass(generator, &items, step)?;
+            let part = self.pass(&items, step)?;
             accumulate(&mut outcome.gradients, part.gradients)?;
             outcome.loss += part.loss;
             outcome.terms.merge(part.terms);

@@ -8,21 +8,23 @@ use super::{
     checkpoint::State,
     draws::Draws,
     error::{TrainingError, TrainingResult},
-    optimiser::Gradients,
+    optimiser::{Gradients, Parameters},
     terms::Terms,
-    tuning::Tuned,
 };
 
 /// One kind of training.
 pub trait Stage {
+    /// What the steps move.
+    fn parameters(&self) -> &Parameters;
+
     /// Rows that one step takes from the order.
     fn rows_per_step(&self) -> u64;
 
-    /// Gradients of one generator step, with everything else that the step updates (the fake score).
+    /// Gradients of one step, with everything else that the step updates (the fake score).
     ///
     /// # Errors
     /// See [`TrainingError`]; the step is then as if it had not begun, but for what other models learnt.
-    fn step(&mut self, generator: &Tuned, step: &mut Step) -> TrainingResult<Outcome>;
+    fn step(&mut self, step: &mut Step) -> TrainingResult<Outcome>;
 
     /// Adds to a checkpoint what the next step depends on.
     fn save(&self, state: &mut State);

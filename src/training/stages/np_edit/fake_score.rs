@@ -82,7 +82,6 @@ impl NpEdit<'_> {
     /// Flow matching on what the generator makes of the batch at `from`; answers the mean loss.
     pub(super) fn update_fake_score(
         &mut self,
-        generator: &Tuned,
         (update, from): (u32, u64),
         step: &mut Step,
     ) -> TrainingResult<f64> {
@@ -94,7 +93,7 @@ impl NpEdit<'_> {
                 continue;
             }
             step.turn()?;
-            let (part, of_part) = self.matched(generator, (update, &batch), step)?;
+            let (part, of_part) = self.matched((update, &batch), step)?;
             accumulate(&mut gradients, part)?;
             loss += of_part;
         }
@@ -105,14 +104,13 @@ impl NpEdit<'_> {
     /// One pass of an update: its part of the gradients and of the loss.
     fn matched(
         &self,
-        generator: &Tuned,
         (update, batch): (u32, &MicroBatch),
         step: &Step,
     ) -> TrainingResult<(Gradients, f64)> {
         let path = self.path(batch, step, Purpose::FakePath { update })?;
         let x0 = run(
             &path,
-            &Generator(generator.frozen.clone()),
+            &Generator(self.generator.frozen.clone()),
             &batch.conditioning,
         )?;
         let all = self.settings.batch;

@@ -25,7 +25,7 @@ use crate::{
         draws::Purpose,
         error::TrainingResult,
         losses::dmd::Normaliser,
-        optimiser::accumulate,
+        optimiser::{Parameters, accumulate},
         tuning::Tuned,
         unroll::{GradientThrough, LastStepOnly, Unroll, levels},
     },
@@ -96,8 +96,17 @@ pub struct Frozen<'a> {
     pub judge: &'a Judge,
 }
 
+/// The models that learn.
+#[derive(Clone, Debug)]
+pub struct Learners {
+    pub generator: Tuned,
+    /// Starts as the teacher.
+    pub fake_score: Tuned,
+}
+
 /// The stage between two steps.
 pub struct NpEdit<'a> {
+    generator: Tuned,
     settings: Settings,
     rows: Rows,
     conditioner: Conditioner<'a>,
@@ -108,8 +117,6 @@ pub struct NpEdit<'a> {
 }
 
 impl<'a> NpEdit<'a> {
-    /// `fake_score` starts as the teacher.
-    ///
     /// # Errors
     /// The negative caption cannot be encoded.
     pub fn new(
@@ -117,11 +124,12 @@ impl<'a> NpEdit<'a> {
         rows: Rows,
         mut conditioner: Conditioner<'a>,
         frozen: Frozen<'a>,
-        fake_score: Tuned,
+        learners: Learners,
     ) -> TrainingResult<Self> {
         Ok(Self {
+            generator: learners.generator,
             negative: conditioner.text(&settings.guidance.negative_caption)?,
-            fake_score: FakeScore::new(&settings.fake_score, fake_score),
+            fake_score: FakeScore::new(&settings.fake_score, learners.fake_score),
             settings,
             rows,
             conditioner,
@@ -147,15 +155,10 @@ impl<'a> NpEdit<'a> {
     }
 
     /// One pass of a generator step: its part of the gradients.
-    fn pass(
-        &self,
-        generator: &Tuned,
-        batch: &MicroBatch,
-        step: &mut Step,
-    ) -> TrainingResult<Outcome> {
+    fn pass(&self, batch: &MicroBatch, step: &mut Step) -> TrainingResult<Outcome> {
         // 1 unroll      conditioning, noise -> x0, with gradients
         let path = self.path(batch, step, Purpose::Path)?;
-        let x0 = self.unrolled(generator, &path, &batch.conditioning)?;
+        let x0 = self.unrolled(&path, &batch.conditioning)?;
         // 2 losses      x0 -> d loss / d x0, by decoder, judge and scores
         let AtX0 {
             gradient,
@@ -166,19 +169,14 @@ impl<'a> NpEdit<'a> {
         // 3 backward    d loss / d x0 -> gradients, through the unrolled steps
         let mut grads = (x0 * gradient)?.sum_all()?.backward()?;
         Ok(Outcome {
-            gradients: generator.gradients(&mut grads),
+            gradients: self.generator.gradients(&mut grads),
             loss,
             terms,
         })
     }
 
-    fn unrolled(
-        &self,
-        generator: &Tuned,
-        path: &Unroll,
-        conditioning: &EditConditioning,
-    ) -> TrainingResult<Tensor> {
-        let [tracked, frozen] = [&generator.tracked, &generator.frozen]
+    fn unrolled(&self, path: &Unroll, conditioning: &EditConditioning) -> TrainingResult<Tensor> {
+        let [tracked, frozen] = [&self.generator.tracked, &self.generator.frozen]
             .map(|transformer| Generator(transformer.clone()));
         let x0 = match self.settings.gradient_through {
             GradientThrough::AllSteps => run(path, &tracked, conditioning),
@@ -215,24 +213,28 @@ fn repeated(features: &Tensor, count: usize) -> TrainingResult<Captions> {
 }
 
 impl Stage for NpEdit<'_> {
+    fn parameters(&self) -> &Parameters {
+        &self.generator.parameters
+    }
+
     fn rows_per_step(&self) -> u64 {
         (u64::from(self.settings.fake_score.updates) + 1) * self.settings.batch as u64
     }
 
-    fn step(&mut self, generator: &Tuned, step: &mut Step) -> TrainingResult<Outcome> {
+    fn step(&mut self, step: &mut Step) -> TrainingResult<Outcome> {
         let first = step.index * self.rows_per_step();
         let mut outcome = Outcome::default();
         // 1 the fake score follows the generator, on rows of its own
         for update in 0..self.settings.fake_score.updates {
             let from = first + u64::from(update) * self.settings.batch as u64;
-            let loss = self.update_fake_score(generator, (update, from), step)?;
+            let loss = self.update_fake_score((update, from), step)?;
             outcome.terms.add("fake_score", loss);
         }
         // 2 the generator's gradients, pass by pass
         let from = first + u64::from(self.settings.fake_score.updates) * self.settings.batch as u64;
         for batch in self.batches(from)? {
             step.turn()?;
-            let part = self.pass(generator, &batch, step)?;
+            let part = self.pass(&batch, step)?;
             accumulate(&mut outcome.gradients, part.gradients)?;
             outcome.loss += part.loss;
             outcome.terms.merge(part.terms);
