@@ -14,8 +14,8 @@ use super::{
     ema::Ema,
     error::TrainingResult,
     guard::Skipped,
-    optimiser::{AdamW, Parameters, clip_global_norm},
-    recipe::{Optimiser, Recipe},
+    optimiser::{Optimiser, Parameters, clip_global_norm},
+    recipe::{OptimiserChoice, Recipe},
     stages::{Outcome, Stage, Step},
 };
 
@@ -40,9 +40,9 @@ pub struct StepReport {
 pub struct Trainer<'a> {
     stage: Box<dyn Stage + 'a>,
     parameters: Parameters,
-    optimiser: AdamW,
+    optimiser: Optimiser,
     ema: Option<Ema>,
-    settings: Optimiser,
+    settings: OptimiserChoice,
     steps: u64,
     seed: u64,
     /// Steps done.
@@ -59,12 +59,12 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// The device has no room for the averages.
     pub fn new(recipe: &Recipe, stage: Box<dyn Stage + 'a>) -> TrainingResult<Self> {
-        let settings = recipe.optimiser;
+        let settings = recipe.optimiser.clone();
         let parameters = stage.parameters().clone();
         let ema = settings.ema_decay.map(|decay| Ema::new(decay, &parameters));
         Ok(Self {
             stage,
-            optimiser: AdamW::new(settings.adam),
+            optimiser: Optimiser::new(settings.adam, settings.hidden.clone()),
             ema: ema.transpose()?,
             parameters,
             settings,
@@ -111,8 +111,8 @@ impl<'a> Trainer<'a> {
         let skipped = self.settings.guard.judge(loss, grad_norm);
         // 3 update      parameters and their average
         if skipped.is_none() {
-            self.optimiser.set_learning_rate(learning_rate);
-            self.optimiser.update(&self.parameters, &gradients)?;
+            self.optimiser
+                .update(&self.parameters, &gradients, learning_rate)?;
             if let Some(ema) = &mut self.ema {
                 ema.update(&self.parameters)?;
             }

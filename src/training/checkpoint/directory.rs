@@ -230,24 +230,33 @@ mod tests {
     use candle_core::{Tensor, Var};
 
     use super::*;
-    use crate::training::optimiser::{AdamW, AdamWSettings, Parameters};
+    use crate::training::optimiser::{AdamWSettings, Hidden, MuonSettings, Optimiser, Parameters};
 
     fn parameters(value: f32) -> Parameters {
         let var = Var::new(&[value, 2.0], &Device::Cpu).unwrap();
-        Parameters::from([("w".to_owned(), var)])
+        let matrix = Var::new(&[[value, 2.0]], &Device::Cpu).unwrap();
+        Parameters::from([("w".to_owned(), var), ("block.w".to_owned(), matrix)])
     }
 
-    fn optimiser() -> AdamW {
-        AdamW::new(AdamWSettings::default())
+    fn optimiser() -> Optimiser {
+        let settings = MuonSettings {
+            learning_rate: 0.1,
+            momentum: 0.9,
+        };
+        let hidden = Hidden {
+            modules: vec!["block".into()],
+            settings,
+        };
+        Optimiser::new(AdamWSettings::default(), hidden)
     }
 
     /// A run after one step of one parameter.
-    fn state() -> (Parameters, AdamW, State) {
+    fn state() -> (Parameters, Optimiser, State) {
         let (parameters, mut optimiser) = (parameters(1.0), optimiser());
         let grad = Tensor::new(&[0.5f32, -1.0], &Device::Cpu).unwrap();
-        optimiser
-            .update(&parameters, &[("w".to_owned(), grad)].into())
-            .unwrap();
+        let matrix = grad.unsqueeze(0).unwrap();
+        let gradients = [("w".to_owned(), grad), ("block.w".to_owned(), matrix)].into();
+        optimiser.update(&parameters, &gradients, 1e-3).unwrap();
         let mut state = State::default();
         state.put_parameters("generator", &parameters);
         state.put_optimiser("generator", &optimiser);
@@ -270,9 +279,20 @@ mod tests {
             before["w"].to_vec1::<f32>().unwrap()
         );
         let resumed = found.state.optimiser("generator", &optimiser()).unwrap();
-        assert_eq!(resumed.step(), 1);
-        let second = |optimiser: &AdamW| optimiser.moments()["w"].second.to_vec1::<f32>().unwrap();
-        assert_eq!(second(&resumed), second(&stepped));
+        assert_eq!(resumed.adam().step(), 1);
+        let kept = |optimiser: &Optimiser| {
+            let second = optimiser.adam().moments()["w"]
+                .second
+                .to_vec1::<f32>()
+                .unwrap();
+            (
+                second,
+                optimiser.muon().momenta()["block.w"]
+                    .to_vec2::<f32>()
+                    .unwrap(),
+            )
+        };
+        assert_eq!(kept(&resumed), kept(&stepped));
     }
 
     #[test]

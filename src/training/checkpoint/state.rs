@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 
 use super::CheckpointError;
-use crate::training::optimiser::{AdamW, Moments, Parameters};
+use crate::training::optimiser::{Moments, Muon, Optimiser, Parameters};
 
 /// What a run is, between two steps.
 #[derive(Clone, Debug, Default)]
@@ -23,17 +23,30 @@ impl State {
         }
     }
 
-    pub fn put_optimiser(&mut self, prefix: &str, optimiser: &AdamW) {
+    pub fn put_optimiser(&mut self, prefix: &str, optimiser: &Optimiser) {
         self.facts.insert(
             format!("{prefix}.optimiser_step"),
-            optimiser.step().to_string(),
+            optimiser.adam().step().to_string(),
         );
-        for (name, moments) in optimiser.moments() {
+        for (name, moments) in optimiser.adam().moments() {
             for (moment, tensor) in [("first", &moments.first), ("second", &moments.second)] {
                 let key = format!("{prefix}.{moment}_moment.{name}");
                 self.tensors.insert(key, tensor.clone());
             }
         }
+        for (name, momentum) in optimiser.muon().momenta() {
+            self.tensors
+                .insert(format!("{prefix}.momentum.{name}"), momentum.clone());
+        }
+    }
+
+    /// Tensors whose name starts with `prefix`, without it.
+    fn below(&self, prefix: &str) -> BTreeMap<String, Tensor> {
+        let found = self.tensors.range(prefix.to_owned()..);
+        let found = found.map_while(|(key, tensor)| {
+            Some((key.strip_prefix(prefix)?.to_owned(), tensor.clone()))
+        });
+        found.collect()
     }
 
     /// Sets every parameter to its kept value.
@@ -56,19 +69,15 @@ impl State {
     ///
     /// # Errors
     /// Its step is missing, or a moment without its other half.
-    pub fn optimiser(&self, prefix: &str, fresh: &AdamW) -> Result<AdamW, CheckpointError> {
+    pub fn optimiser(&self, prefix: &str, fresh: &Optimiser) -> Result<Optimiser, CheckpointError> {
         let step = self.number(&format!("{prefix}.optimiser_step"))?;
-        let firsts = format!("{prefix}.first_moment.");
         let mut moments = BTreeMap::new();
-        for (key, first) in self.tensors.range(firsts.clone()..) {
-            let Some(name) = key.strip_prefix(&firsts) else {
-                break;
-            };
-            let second = self.shaped(&format!("{prefix}.second_moment.{name}"), first)?;
-            let first = first.clone();
-            moments.insert(name.to_owned(), Moments { first, second });
+        for (name, first) in self.below(&format!("{prefix}.first_moment.")) {
+            let second = self.shaped(&format!("{prefix}.second_moment.{name}"), &first)?;
+            moments.insert(name, Moments { first, second });
         }
-        Ok(fresh.resumed(step, moments))
+        let muon = Muon::resume(self.below(&format!("{prefix}.momentum.")));
+        Ok(fresh.resumed(fresh.adam().resumed(step, moments), muon))
     }
 
     /// # Errors

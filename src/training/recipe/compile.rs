@@ -2,8 +2,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Batch, Data, FakeScore, Flow, LoraChoice, Losses, ModelChoice, Optimiser, Recipe, Samples,
-    StageChoice, Tuning, TuningChoice, UnrollChoice,
+    Batch, Data, FakeScore, Flow, LoraChoice, Losses, ModelChoice, OptimiserChoice, Recipe,
+    Samples, StageChoice, Tuning, TuningChoice, UnrollChoice,
 };
 use crate::{
     config::{Issue, Layers, Reader},
@@ -11,7 +11,7 @@ use crate::{
     training::{
         guard::Guard,
         learning_rate::LearningRate,
-        optimiser::AdamWSettings,
+        optimiser::{AdamWSettings, Hidden, MuonSettings},
         order::Shares,
         stages::np_edit::{Guidance, Weights},
         tuning::Memory,
@@ -161,16 +161,23 @@ fn names(list: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn optimiser(read: &mut Reader) -> Optimiser {
+fn optimiser(read: &mut Reader) -> OptimiserChoice {
     let peak = read.number("optimiser.learning_rate", 0.0..=1.0);
     let ema_decay = read.number("optimiser.ema_decay", 0.0..=0.999_999);
-    Optimiser {
+    OptimiserChoice {
         adam: AdamWSettings {
             learning_rate: peak,
             betas: ["optimiser.beta1", "optimiser.beta2"]
                 .map(|key| read.number(key, 0.0..=0.999_999)),
             eps: read.number("optimiser.eps", 1e-15..=1.0),
             weight_decay: read.number("optimiser.weight_decay", 0.0..=1.0),
+        },
+        hidden: Hidden {
+            modules: names(read.text("optimiser.muon_modules")),
+            settings: MuonSettings {
+                learning_rate: read.number("optimiser.muon_learning_rate", 0.0..=1.0),
+                momentum: read.number("optimiser.muon_momentum", 0.0..=0.999_999),
+            },
         },
         learning_rate: LearningRate {
             peak,

@@ -15,7 +15,7 @@ use super::{
     guard::Guard,
     learning_rate::LearningRate,
     losses::dmd::Normaliser,
-    optimiser::AdamWSettings,
+    optimiser::{AdamWSettings, Hidden},
     order::Shares,
     stages::np_edit::{AnswerLoss, Guidance, Weights},
     tuning::Memory,
@@ -42,7 +42,7 @@ pub struct Recipe {
     pub tuning: Tuning,
     pub memory: Memory,
     pub cache_bytes: usize,
-    pub optimiser: Optimiser,
+    pub optimiser: OptimiserChoice,
     pub unroll: UnrollChoice,
     pub losses: Losses,
     pub guidance: Guidance,
@@ -89,10 +89,12 @@ pub struct LoraChoice {
     pub targets: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Optimiser {
+#[derive(Clone, Debug, PartialEq)]
+pub struct OptimiserChoice {
     /// With the peak learning rate.
     pub adam: AdamWSettings,
+    /// What Muon moves instead.
+    pub hidden: Hidden,
     pub learning_rate: LearningRate,
     pub clip_norm: f64,
     pub guard: Guard,

@@ -36,7 +36,7 @@ fn every_mistake_is_named_with_its_key_at_once() {
     .unwrap_err();
     let message = error.to_string();
     for part in [
-        "7 mistakes",
+        "8 mistakes",
         "steps = 0",
         "stage = \"magic\"",
         "batch.size",

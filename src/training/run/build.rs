@@ -146,6 +146,7 @@ fn settings(recipe: &Recipe, models: &Models) -> Settings {
                 learning_rate: recipe.fake_score.learning_rate,
                 ..recipe.optimiser.adam
             },
+            hidden: recipe.optimiser.hidden.clone(),
             clip_norm: recipe.optimiser.clip_norm,
         },
     }

@@ -15,7 +15,7 @@ use crate::{
         draws::Purpose,
         error::TrainingResult,
         losses::flow::{losses, noised},
-        optimiser::{AdamW, AdamWSettings, Gradients, accumulate, clip_global_norm},
+        optimiser::{AdamWSettings, Gradients, Hidden, Optimiser, accumulate, clip_global_norm},
         tuning::Tuned,
     },
 };
@@ -26,13 +26,15 @@ pub struct FakeScoreSettings {
     /// Updates before every generator step.
     pub updates: u32,
     pub optimiser: AdamWSettings,
+    pub hidden: Hidden,
     pub clip_norm: f64,
 }
 
 /// The model with its optimiser.
 pub(super) struct FakeScore {
     model: Tuned,
-    optimiser: AdamW,
+    optimiser: Optimiser,
+    learning_rate: f64,
     clip_norm: f64,
 }
 
@@ -42,7 +44,8 @@ impl FakeScore {
     pub(super) fn new(settings: &FakeScoreSettings, model: Tuned) -> Self {
         Self {
             model,
-            optimiser: AdamW::new(settings.optimiser),
+            optimiser: Optimiser::new(settings.optimiser, settings.hidden.clone()),
+            learning_rate: settings.optimiser.learning_rate,
             clip_norm: settings.clip_norm,
         }
     }
@@ -72,7 +75,8 @@ impl FakeScore {
     fn learn(&mut self, mut gradients: Gradients) -> TrainingResult<()> {
         let norm = clip_global_norm(&mut gradients, self.clip_norm)?;
         if norm.is_finite() && !gradients.is_empty() {
-            self.optimiser.update(&self.model.parameters, &gradients)?;
+            self.optimiser
+                .update(&self.model.parameters, &gradients, self.learning_rate)?;
         }
         Ok(())
     }

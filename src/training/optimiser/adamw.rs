@@ -1,12 +1,9 @@
-//! AdamW (arXiv 1711.05101) with state that can be kept, and the global norm it is clipped by.
+//! AdamW (arXiv 1711.05101) with state that can be kept.
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Result, Tensor, Var, backprop::GradStore, bail};
+use candle_core::{DType, Result, Tensor, bail};
 
-/// Trained parameters by name.
-pub type Parameters = BTreeMap<String, Var>;
-/// One gradient a parameter, by the same names.
-pub type Gradients = BTreeMap<String, Tensor>;
+use super::{Gradients, Parameters};
 
 /// Settings of the update.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,55 +119,6 @@ impl AdamW {
     }
 }
 
-/// The gradients of `parameters`, taken out of a backward pass.
-pub fn gradients_of(parameters: &Parameters, grads: &mut GradStore) -> Gradients {
-    let found = parameters
-        .iter()
-        .filter_map(|(name, var)| Some((name.clone(), grads.remove(var.as_tensor())?)));
-    found.collect()
-}
-
-/// Adds the gradients of another part of the batch.
-///
-/// # Errors
-/// Shapes that do not fit each other.
-pub fn accumulate(sum: &mut Gradients, part: Gradients) -> Result<()> {
-    for (name, grad) in part {
-        let grad = match sum.remove(&name) {
-            Some(earlier) => (earlier + grad)?,
-            None => grad,
-        };
-        sum.insert(name, grad);
-    }
-    Ok(())
-}
-
-/// Norm over all gradients together.
-///
-/// # Errors
-/// The device refuses.
-pub fn global_norm(gradients: &Gradients) -> Result<f64> {
-    let squares = gradients.values().map(|grad| {
-        let squares = grad.to_dtype(DType::F64)?.sqr()?.sum_all()?;
-        squares.to_scalar::<f64>()
-    });
-    Ok(squares.sum::<Result<f64>>()?.sqrt())
-}
-
-/// Scales all gradients so that their global norm is at most `most`; answers the norm before.
-///
-/// # Errors
-/// The device refuses.
-pub fn clip_global_norm(gradients: &mut Gradients, most: f64) -> Result<f64> {
-    let norm = global_norm(gradients)?;
-    if norm > most {
-        for grad in gradients.values_mut() {
-            *grad = grad.affine(most / norm, 0.0)?;
-        }
-    }
-    Ok(norm)
-}
-
 fn widened(grad: &Tensor) -> Result<Tensor> {
     match grad.dtype() {
         DType::F64 => Ok(grad.detach()),
@@ -180,7 +128,7 @@ fn widened(grad: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{Device, Var};
 
     use super::*;
 
@@ -245,14 +193,5 @@ mod tests {
         let mut optimiser = AdamW::new(AdamWSettings::default());
         assert!(optimiser.update(&parameters, &Gradients::new()).is_err());
         assert_eq!((values(&parameters), optimiser.step()), (vec![1.0], 0));
-    }
-
-    #[test]
-    fn clipping_keeps_the_direction() {
-        let mut gradients = gradient(&[3.0, 4.0]);
-        assert_eq!(clip_global_norm(&mut gradients, 10.0).unwrap(), 5.0);
-        assert_eq!(clip_global_norm(&mut gradients, 1.0).unwrap(), 5.0);
-        let clipped = gradients["w"].to_vec1::<f64>().unwrap();
-        assert!((clipped[0] - 0.6).abs() < 1e-12 && (clipped[1] - 0.8).abs() < 1e-12);
     }
 }
