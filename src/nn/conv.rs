@@ -2,14 +2,16 @@
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::{
-    GroupNorm,
+    GroupNorm, Held,
     graft::graft,
     kernels::{
+        by_winograd::{self, add_conv2d},
         conv::{Filter, Seen, conv2d},
         enlarge::enlarge_backward,
         host::{is_host_float, is_host_half},
         matmul::matmul,
         norm::Then,
+        within::{self, conv_within},
     },
     upsample_nearest_2x,
 };
@@ -156,6 +158,33 @@ impl Conv2d {
             let grad = layer.host_input_gradient([height, width], grad)?;
             Ok([Some(kernel.backward(x, norm.affine(), &grad)?)])
         })
+    }
+
+    /// `x` and [`Self::forward_normal`] of `y`, in the memory of an `x` that no gradient needs.
+    ///
+    /// `x` `[B, O, H', W']`, `y` `[B, I, H, W]`; answers the shape of `x`.
+    pub fn forward_normal_onto(&self, x: Held, y: &Tensor, norm: &GroupNorm) -> Result<Tensor> {
+        let fused = self.is_fused(y) && !y.track_op() && !norm.tracked();
+        match x {
+            Held::Alone(x) if fused && !x.track_op() && by_winograd::suits(self.filter())? => {
+                let seen = Seen::Normal(norm.kernel(Then::Silu), norm.affine());
+                add_conv2d(&x, y, self.filter(), seen)?;
+                Ok(x)
+            }
+            Held::Alone(x) | Held::Shared(x) => x + self.forward_normal(y, norm)?,
+        }
+    }
+
+    /// As [`Self::forward`], in the memory of an `x` that no gradient needs, where the answer fits in it.
+    pub fn forward_within(&self, x: Held) -> Result<Tensor> {
+        match x {
+            Held::Alone(x)
+                if self.is_fused(&x) && !x.track_op() && within::suits(self.filter())? =>
+            {
+                conv_within(&x, self.filter())
+            }
+            Held::Alone(x) | Held::Shared(x) => self.forward(&x),
+        }
     }
 
     /// The convolution of [`upsample_nearest_2x`] of `x`, which a host does not store. `[B, I, H, W]` to `[B, O, H', W']`.

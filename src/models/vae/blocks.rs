@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 use super::config::Config;
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Conv2d, GroupNorm, KeyMask, Linear, Padding, attention},
+    nn::{Conv2d, GroupNorm, Held, KeyMask, Linear, Padding, attention},
 };
 
 /// A 3 x 3 convolution that keeps the size.
@@ -51,19 +51,17 @@ impl ResidualBlock {
         })
     }
 
-    /// `[B, inputs, H, W]` to `[B, outputs, H, W]`. Takes its input, to let go of it (unless a graph keeps it) before the sum:
-    /// at the finest level the images are most of an edit's memory.
-    pub(super) fn forward(&self, x: Tensor) -> Result<Tensor> {
-        let mut y = self.conv1.forward_normal(&x, &self.norm1)?;
-        y = self.conv2.forward_normal(&y, &self.norm2)?;
-        match &self.shortcut {
-            Some(shortcut) => {
-                let short = shortcut.forward(&x)?;
-                drop(x);
-                short + y
-            }
-            None => x + y,
-        }
+    /// `[B, inputs, H, W]` to `[B, outputs, H, W]`, in the memory of an input that is its own: at the finest level the
+    /// images are most of an edit's memory.
+    pub(super) fn forward(&self, x: Held) -> Result<Tensor> {
+        let y = self.conv1.forward_normal(x.tensor(), &self.norm1)?;
+        let x = match &self.shortcut {
+            // the graph of y reads x
+            Some(shortcut) if y.track_op() => Held::Alone(shortcut.forward(x.tensor())?),
+            Some(shortcut) => Held::Alone(shortcut.forward_within(x)?),
+            None => x,
+        };
+        self.conv2.forward_normal_onto(x, &y, &self.norm2)
     }
 }
 
@@ -133,8 +131,8 @@ impl MidBlock {
         })
     }
 
-    pub(super) fn forward(&self, x: Tensor) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: Held) -> Result<Tensor> {
         let x = self.attention.forward(&self.first.forward(x)?)?;
-        self.second.forward(x)
+        self.second.forward(Held::Alone(x))
     }
 }

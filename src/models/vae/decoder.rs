@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Activations, Conv2d, GroupNorm},
+    nn::{Activations, Conv2d, GroupNorm, Held},
 };
 
 /// Residual blocks of one level, then twice the size (not at the finest level).
@@ -28,12 +28,12 @@ enum Part {
 
 impl Part {
     /// Takes its input, to let go of it as soon as it is not needed.
-    fn forward(&self, x: Tensor) -> Result<Tensor> {
+    fn forward(&self, x: Held) -> Result<Tensor> {
         match self {
             Self::Mid(mid) => mid.forward(x),
             Self::Residual(block) => block.forward(x),
-            Self::Up(conv) => conv.forward_enlarged(&x),
-            Self::Out(norm, conv) => conv.forward_normal(&x, norm),
+            Self::Up(conv) => conv.forward_enlarged(x.tensor()),
+            Self::Out(norm, conv) => conv.forward_normal(x.tensor(), norm),
         }
     }
 }
@@ -82,9 +82,9 @@ impl Decoder {
         let mut x = self.conv_in.forward(latents)?;
         for part in self.parts() {
             x = match activations {
-                Activations::Keep => part.forward(x)?,
+                Activations::Keep => part.forward(Held::Alone(x))?,
                 Activations::Recompute(_) => {
-                    activations.segment([&x], move |[x]| part.forward(x.clone()))?
+                    activations.segment([&x], move |[x]| part.forward(Held::Shared(x.clone())))?
                 }
             };
         }

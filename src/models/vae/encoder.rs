@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Conv2d, GroupNorm, Padding},
+    nn::{Conv2d, GroupNorm, Held, Padding},
 };
 
 /// Residual blocks of one level, then half the size (not at the coarsest level).
@@ -69,13 +69,13 @@ impl Encoder {
         let mut x = self.conv_in.forward(pixels)?;
         for level in &self.levels {
             for block in &level.blocks {
-                x = block.forward(x)?;
+                x = block.forward(Held::Alone(x))?;
             }
             if let Some(down) = &level.down {
                 x = down.forward(&x)?;
             }
         }
-        let x = self.mid.forward(x)?;
+        let x = self.mid.forward(Held::Alone(x))?;
         self.conv_out.forward_normal(&x, &self.norm_out)
     }
 }

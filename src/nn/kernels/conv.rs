@@ -4,6 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
+    by_winograd,
     enlarge::enlarge,
     host::{for_float, values},
     matmul::{Matrix, pack_left_parallel},
@@ -11,7 +12,6 @@ use super::{
     real::Real,
     tile::{Left, Start, multiply, panel_width},
     window::Windows,
-    winograd::{self, View, Winograd},
 };
 use crate::nn::conv::Padding;
 
@@ -45,16 +45,15 @@ pub(crate) enum Seen<'a> {
 
 /// `filter` over what is `seen` of `x [B, I, H, W]`: `[B, O, H', W']`. Host, not part of the graph.
 pub(crate) fn conv2d(x: &Tensor, filter: Filter<'_>, seen: Seen<'_>) -> Result<Tensor> {
-    let (outputs, inputs, side, _) = filter.weight.dims4()?;
-    if x.dim(1)? != inputs {
+    if x.dim(1)? != filter.weight.dim(1)? {
         bail!(
             "a convolution of weight {:?} cannot take an image {:?}",
             filter.weight.dims(),
             x.dims()
         )
     }
-    if side == 3 && filter.stride == 1 && inputs.min(outputs) >= winograd::LEAST_CHANNELS {
-        return for_float!(x, by_winograd(x, filter, seen));
+    if by_winograd::suits(filter)? {
+        return by_winograd::conv2d(x, filter, seen);
     }
     let x = match seen {
         Seen::Plain => x.clone(),
@@ -65,7 +64,7 @@ pub(crate) fn conv2d(x: &Tensor, filter: Filter<'_>, seen: Seen<'_>) -> Result<T
 }
 
 /// The windows over an image of this size, and the rows and columns of the answer.
-fn windows_over(
+pub(super) fn windows_over(
     [height, width]: [usize; 2],
     filter: Filter<'_>,
 ) -> Result<(Windows, (usize, usize))> {
@@ -83,41 +82,6 @@ fn windows_over(
             filter.weight.dims()
         ),
     }
-}
-
-fn by_winograd<T: Real>(x: &Tensor, filter: Filter<'_>, seen: Seen<'_>) -> Result<Tensor> {
-    let (batch, _, height, width) = x.dims4()?;
-    let outputs = filter.weight.dim(0)?;
-    let count = x.elem_count();
-    let size = match seen {
-        Seen::Plain | Seen::Normal(..) => [height, width],
-        Seen::Enlarged => [2 * height, 2 * width],
-    };
-    let (windows, (rows, columns)) = windows_over(size, filter)?;
-    let channels = match seen {
-        Seen::Normal(norm, affine) => norm.channels::<T>(x, affine)?,
-        Seen::Plain | Seen::Enlarged => Vec::new(),
-    };
-    let x = x.contiguous()?;
-    let (weight, bias) = (filter.weight.contiguous()?, filter.bias.contiguous()?);
-    let (x, x_layout) = x.storage_and_layout();
-    let (weight, weight_layout) = weight.storage_and_layout();
-    let (bias, bias_layout) = bias.storage_and_layout();
-    let mut y = vec![T::ZERO; batch * outputs * rows * columns];
-    let conv = Winograd {
-        images: &values::<T>(&x, x_layout)?[..count],
-        view: match seen {
-            Seen::Plain => View::Plain,
-            Seen::Normal(norm, _) => View::Normal(&channels, norm.then),
-            Seen::Enlarged => View::Enlarged,
-        },
-        weight: &values::<T>(&weight, weight_layout)?[..weight_layout.shape().elem_count()],
-        bias: &values::<T>(&bias, bias_layout)?[..outputs],
-        windows,
-        output: (rows, columns),
-    };
-    conv.run(&mut y);
-    Tensor::from_vec(y, (batch, outputs, rows, columns), &Device::Cpu)
 }
 
 fn by_product<T: Real>(x: &Tensor, filter: Filter<'_>) -> Result<Tensor> {

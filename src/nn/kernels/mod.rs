@@ -2,6 +2,7 @@
 //!
 //! SIMD goes through run-time dispatch, threads through rayon. No kernel's answer depends on the number of threads.
 pub(crate) mod attention;
+pub(crate) mod by_winograd;
 pub(crate) mod conv;
 pub(crate) mod elementwise;
 pub(crate) mod enlarge;
@@ -16,3 +17,4 @@ pub(crate) mod rotate;
 pub(crate) mod tile;
 mod window;
 mod winograd;
+pub(crate) mod within;

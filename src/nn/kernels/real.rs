@@ -1,5 +1,5 @@
 //! The two floats the kernels are written for, and their vectors under any instruction set.
-use candle_core::WithDType;
+use candle_core::{CpuStorage, Result, WithDType, backend::BackendStorage, bail};
 use pulp::Simd;
 
 /// A scalar with SIMD vectors.
@@ -7,6 +7,8 @@ pub(crate) trait Real: WithDType + Default {
     type Vector<S: Simd>: Copy;
     const ZERO: Self;
 
+    /// The numbers of a host storage of this type.
+    fn slice_mut(storage: &mut CpuStorage) -> Result<&mut [Self]>;
     fn lanes<S: Simd>() -> usize;
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
     /// `a * b + c`, rounded once.
@@ -82,11 +84,17 @@ const fn series<const TERMS: usize>() -> [f64; TERMS] {
 }
 
 macro_rules! real {
-    ($float:ty, $vector:ident, $lanes:ident, $splat:ident, $mul_add:ident, $as:ident, $as_mut:ident, $load:ident, $store:ident, $terms:literal, $erf:path) => {
+    ($float:ty, $storage:ident, $vector:ident, $lanes:ident, $splat:ident, $mul_add:ident, $as:ident, $as_mut:ident, $load:ident, $store:ident, $terms:literal, $erf:path) => {
         impl Real for $float {
             type Vector<S: Simd> = S::$vector;
             const ZERO: Self = 0.0;
 
+            fn slice_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
+                match storage {
+                    CpuStorage::$storage(values) => Ok(values),
+                    other => bail!("a host kernel was given {:?}", other.dtype()),
+                }
+            }
             #[inline(always)]
             fn lanes<S: Simd>() -> usize {
                 S::$lanes
@@ -166,6 +174,7 @@ macro_rules! real {
 
 real!(
     f32,
+    F32,
     f32s,
     F32_LANES,
     splat_f32s,
@@ -179,6 +188,7 @@ real!(
 );
 real!(
     f64,
+    F64,
     f64s,
     F64_LANES,
     splat_f64s,

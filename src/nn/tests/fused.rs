@@ -200,3 +200,39 @@ fn a_mask_without_any_key_is_an_error() {
     let keys = Tensor::zeros((1, 2), DType::U8, x.device()).unwrap();
     assert!(attention(&x, &x, &x, &KeyMask::Keys(keys)).is_err());
 }
+
+#[test]
+fn a_convolution_in_its_inputs_memory_gives_the_same() {
+    let mut random = Random::new(29);
+    for (batch, channels, outputs, height, width) in [
+        (1, 40, 33, 9, 70),
+        (2, 36, 36, 5, 7),
+        (1, 6, 5, 4, 3),
+        (2, 33, 34, 1, 50),
+    ] {
+        let image = |channels: usize, random: &mut Random| {
+            single(&random.tensor(&[batch, channels, height, width]))
+        };
+        let layer = |side: usize, random: &mut Random| {
+            let w = single(&random.tensor(&[outputs, channels, side, side]));
+            Conv2d::new(w, single(&random.tensor(&[outputs])), 1, side / 2)
+        };
+        let (x, y) = (image(outputs, &mut random), image(channels, &mut random));
+        let [scale, shift] = [0, 1].map(|_| single(&random.tensor(&[channels])));
+        let norm = GroupNorm::new(scale, shift, if channels % 3 == 0 { 3 } else { 4 }, 1e-6);
+        let conv = layer(3, &mut random);
+        let sum = same_at_any_thread_count(|| {
+            let x = Held::Alone(x.copy().unwrap());
+            conv.forward_normal_onto(x, &y, &norm).unwrap()
+        });
+        let expected = (&x + conv.forward_normal(&y, &norm).unwrap()).unwrap();
+        assert_eq!(max_difference(&sum, &expected), 0.0);
+
+        let conv = layer(1, &mut random);
+        let inside = same_at_any_thread_count(|| {
+            let y = Held::Alone(y.copy().unwrap());
+            conv.forward_within(y).unwrap()
+        });
+        assert_eq!(max_difference(&inside, &conv.forward(&y).unwrap()), 0.0);
+    }
+}

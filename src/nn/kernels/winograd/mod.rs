@@ -7,7 +7,7 @@ mod weights;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-pub(super) use self::view::View;
+pub(super) use self::{scatter::Write, view::View};
 use self::{
     scatter::{Strip, read_tiles, write_tiles},
     transform::{OUT, POINTS, input_points, output_tiles},
@@ -39,14 +39,19 @@ pub(super) struct Winograd<'a, T> {
 }
 
 impl<T: Real> Winograd<'_, T> {
-    pub(super) fn run(self, y: &mut [T]) {
-        Arch::new().dispatch(Run { conv: &self, y });
+    pub(super) fn run(self, y: &mut [T], write: Write) {
+        Arch::new().dispatch(Run {
+            conv: &self,
+            y,
+            write,
+        });
     }
 }
 
 struct Run<'a, T> {
     conv: &'a Winograd<'a, T>,
     y: &'a mut [T],
+    write: Write,
 }
 
 impl<T: Real> WithSimd for Run<'_, T> {
@@ -54,7 +59,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Run { conv, y } = self;
+        let Run { conv, y, write } = self;
         let Winograd {
             images,
             view,
@@ -86,6 +91,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
                         rows: rows.first().map_or(0, |row| row.len()) / columns,
                     },
                     y: rows,
+                    write,
                 });
             });
     }
@@ -101,6 +107,7 @@ struct Task<'a, T> {
     strip: Strip,
     /// One slice an output channel.
     y: Vec<&'a mut [T]>,
+    write: Write,
 }
 
 impl<T: Real> WithSimd for Task<'_, T> {
@@ -149,7 +156,8 @@ impl<T: Real> WithSimd for Task<'_, T> {
                     output_tiles(simd, self.bias[group * GROUP + o], out, |point, v| {
                         products[(point * outputs + o) * vectors + v]
                     });
-                    write_tiles(&self.strip, &tiles, first..first + count, y);
+                    let tiles = (&tiles[..], first..first + count);
+                    write_tiles(&self.strip, tiles, y, self.write);
                 }
             }
         }

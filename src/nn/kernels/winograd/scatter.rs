@@ -85,9 +85,21 @@ pub(super) fn read_tiles<T: Real>(
     }
 }
 
+/// What becomes of the numbers that an answer is written over.
+#[derive(Clone, Copy)]
+pub(in crate::nn::kernels) enum Write {
+    Replace,
+    Add,
+}
+
 /// `[OUT][OUT][panel]` into the strip's rows, as far as they reach.
 #[inline(always)]
-pub(super) fn write_tiles<T: Real>(strip: &Strip, values: &[T], tiles: Range<usize>, y: &mut [T]) {
+pub(super) fn write_tiles<T: Real>(
+    strip: &Strip,
+    (values, tiles): (&[T], Range<usize>),
+    y: &mut [T],
+    write: Write,
+) {
     let panel = values.len() / (IN * IN);
     for (row, xs, at) in strip.runs(tiles) {
         for i in 0..OUT.min(strip.rows - row * OUT) {
@@ -101,7 +113,15 @@ pub(super) fn write_tiles<T: Real>(strip: &Strip, values: &[T], tiles: Range<usi
             let start = xs.start * OUT;
             let count = (xs.len() * OUT).min(strip.columns - start);
             let y = &mut y[(row * OUT + i) * strip.columns + start..][..count];
-            y.copy_from_slice(&line.as_flattened()[..count]);
+            let line = &line.as_flattened()[..count];
+            match write {
+                Write::Replace => y.copy_from_slice(line),
+                Write::Add => {
+                    for (y, value) in y.iter_mut().zip(line) {
+                        *y += *value;
+                    }
+                }
+            }
         }
     }
 }
