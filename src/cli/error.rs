@@ -123,6 +123,8 @@ pub(super) enum Unusable {
         #[source]
         source: io::Error,
     },
+    #[error("{} is not empty; name a directory that does not exist yet", path.display())]
+    NotEmpty { path: PathBuf },
     #[error("stdout takes one image, not {count}; name a file with -o, or leave out --n")]
     SeveralToStdout { count: usize },
 }

@@ -13,6 +13,7 @@ mod pull;
 mod score;
 mod serve;
 mod train;
+mod world;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Make bundles
     Bundle(bundle::BundleCommand),
+    /// Draw the scenes of the tiny world, and check what judges them
+    World(world::WorldCommand),
     /// Print the OpenAPI description of the HTTP API
     Openapi,
 }
@@ -82,6 +85,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Pull(args) => pull::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Bundle(command) => bundle::run(&command),
+        Command::World(command) => world::run(&command),
         Command::Openapi => openapi::run(),
     }
 }

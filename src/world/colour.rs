@@ -46,11 +46,11 @@ impl Colour {
 
     pub(super) fn rgb(self, shades: Shades) -> Rgb {
         let [world, other] = match self {
-            Self::Red => [[225, 45, 45], [190, 30, 60]],
-            Self::Green => [[60, 190, 80], [40, 150, 60]],
-            Self::Blue => [[30, 50, 200], [50, 90, 220]],
-            Self::Yellow => [[240, 205, 40], [225, 220, 80]],
-            Self::Purple => [[160, 70, 200], [140, 50, 160]],
+            Self::Red => [[225, 45, 45], [205, 55, 60]],
+            Self::Green => [[60, 190, 80], [85, 195, 40]],
+            Self::Blue => [[30, 50, 200], [50, 60, 170]],
+            Self::Yellow => [[240, 205, 40], [225, 215, 90]],
+            Self::Purple => [[160, 70, 200], [175, 85, 175]],
             Self::White => [[242, 242, 242], [225, 230, 222]],
         };
         let bytes = match shades {

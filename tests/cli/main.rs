@@ -10,3 +10,4 @@ mod serve;
 mod settings;
 mod stdin;
 mod usage;
+mod world;

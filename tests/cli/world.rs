@@ -1,0 +1,60 @@
+//! Scenes to play with, and what judges them.
+use std::fs;
+
+use npedit::{
+    pipelines::image::ImageLimits,
+    training::instruction_set::{BadPictures, InstructionSet},
+};
+use serde_json::Value;
+
+use crate::process::npedit;
+
+#[test]
+fn a_sample_is_an_instruction_set_and_the_same_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let sample = |name: &str| {
+        let args = [
+            "world", "sample", name, "--count", "5", "--seed", "3", "--size", "32",
+        ];
+        npedit(dir.path(), &args).succeeds();
+    };
+    sample("a");
+    sample("b");
+    let read = |set: &str, file: &str| fs::read(dir.path().join(set).join(file)).unwrap();
+    for file in ["00000.png", "00004.png", "instructions.jsonl", "sheet.png"] {
+        assert_eq!(read("a", file), read("b", file), "{file}");
+    }
+    assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 7);
+    let list = dir.path().join("a/instructions.jsonl");
+    let set = InstructionSet::read(&list, &ImageLimits::default(), BadPictures::Refuse).unwrap();
+    assert_eq!(set.rows.len(), 5);
+    assert!(set.rows.iter().all(|row| row.edited.is_none()));
+    let picture = image::load_from_memory(&read("a", "00000.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (32, 32));
+}
+
+#[test]
+fn a_sample_overwrites_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("mine.txt"), "mine").unwrap();
+    npedit(dir.path(), &["world", "sample", "."])
+        .fails_with(2, &["not empty", "does not exist yet"]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    npedit(dir.path(), &["world", "sample", "new", "--size", "8"]).fails_with(2, &["16..=512"]);
+}
+
+#[test]
+fn controls_tell_right_from_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        "world", "controls", "--scenes", "20", "--seed", "1", "--json",
+    ];
+    let report: Value = serde_json::from_str(&npedit(dir.path(), &args).succeeds()).unwrap();
+    assert_eq!(report["scenes"], 20);
+    let success = |control: &str| report["controls"][control]["success"]["mean"].as_f64();
+    assert!(success("right").unwrap() > 0.9);
+    assert!(success("no_op").unwrap() < 0.1);
+    let right = &report["controls"]["right"];
+    assert_eq!(right["by_type"].as_object().unwrap().len(), 7);
+    assert_eq!(right["success"]["ci95"].as_array().unwrap().len(), 2);
+}
