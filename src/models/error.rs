@@ -101,6 +101,15 @@ pub enum LoadError {
         "the adapter has weights for {module}, which this transformer does not have; use it with the base that it was trained on"
     )]
     UnknownModule { module: String },
+    #[error(
+        "the adapter's branch for {module} has shapes {a:?} and {b:?}, its weight is {weight:?}; use it with the base that it was trained on"
+    )]
+    BranchShape {
+        module: String,
+        a: Vec<usize>,
+        b: Vec<usize>,
+        weight: [usize; 2],
+    },
 }
 
 /// The error of a config whose `key` in `file` does not hold what a model needs.

@@ -103,7 +103,7 @@ fn place<T: Element>(slice: &Slice, compute: &Compute) -> LoadResult<Result<Tens
 }
 
 /// Reads `count` consecutive elements.
-fn read<T, const N: usize>(
+pub(super) fn read<T, const N: usize>(
     slice: &Slice,
     count: usize,
     convert: impl Fn([u8; N]) -> T,
@@ -143,7 +143,7 @@ pub(super) fn span(shape: &[usize], strides: &[usize]) -> usize {
 }
 
 /// Copies a strided view into row-major order.
-fn gather<T: Copy>(values: &[T], shape: &[usize], strides: &[usize]) -> Vec<T> {
+pub(super) fn gather<T: Copy>(values: &[T], shape: &[usize], strides: &[usize]) -> Vec<T> {
     let mut offsets = vec![0];
     for (size, stride) in shape.iter().zip(strides) {
         offsets = offsets

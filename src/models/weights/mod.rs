@@ -1,5 +1,6 @@
 //! Named tensors of a checkpoint, each taken exactly once.
 mod decode;
+mod hash;
 mod pickle;
 mod safetensors;
 mod scope;
@@ -25,6 +26,15 @@ pub(crate) enum Stored {
 }
 
 impl Stored {
+    /// The element type's usual name.
+    fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
+
     fn size(self) -> usize {
         match self {
             Self::F32 => 4,

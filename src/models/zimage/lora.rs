@@ -1,8 +1,5 @@
 //! Low-rank branches for the transformer's linear layers.
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cell::RefCell, collections::BTreeMap};
 
 use crate::{
     models::error::{LoadError, LoadResult},
@@ -13,8 +10,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct LoraWeights {
     branches: BTreeMap<String, Lora>,
-    used: RefCell<BTreeSet<String>>,
-    /// Every module that was asked for, with the shape of its weight `[out, in]`.
+    /// Every module that asked for its branch, with its `[out, in]`.
     asked: RefCell<BTreeMap<String, [usize; 2]>>,
 }
 
@@ -22,7 +18,7 @@ impl LoraWeights {
     pub fn new(branches: BTreeMap<String, Lora>) -> Self {
         Self {
             branches,
-            ..Self::default()
+            asked: RefCell::default(),
         }
     }
 
@@ -32,27 +28,38 @@ impl LoraWeights {
             .borrow_mut()
             .insert(module.into(), linear.shape());
         match self.branches.get(module) {
-            Some(lora) => {
-                self.used.borrow_mut().insert(module.into());
-                linear.with_lora(lora.clone())
-            }
+            Some(lora) => linear.with_lora(lora.clone()),
             None => linear.clone(),
         }
     }
 
-    pub(super) fn into_asked(self) -> BTreeMap<String, [usize; 2]> {
-        self.asked.into_inner()
+    /// Who asked since the last call.
+    pub(super) fn shapes(&self) -> BTreeMap<String, [usize; 2]> {
+        self.asked.take()
     }
 
     /// # Errors
-    /// A branch whose module was never asked for.
+    /// A branch whose module never asked for it, or has another shape.
     pub(super) fn finish(&self) -> LoadResult<()> {
-        let used = self.used.borrow();
-        match self.branches.keys().find(|module| !used.contains(*module)) {
-            None => Ok(()),
-            Some(module) => Err(LoadError::UnknownModule {
-                module: module.clone(),
-            }),
+        let shapes = self.shapes();
+        for (module, lora) in &self.branches {
+            let Some(&[output, input]) = shapes.get(module) else {
+                return Err(LoadError::UnknownModule {
+                    module: module.clone(),
+                });
+            };
+            let (a, b) = (lora.a.dims(), lora.b.dims());
+            let fits = matches!((a, b), (&[rank, from], &[to, same])
+                if rank == same && from == input && to == output);
+            if !fits {
+                return Err(LoadError::BranchShape {
+                    module: module.clone(),
+                    a: a.to_vec(),
+                    b: b.to_vec(),
+                    weight: [output, input],
+                });
+            }
         }
+        Ok(())
     }
 }

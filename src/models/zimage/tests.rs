@@ -164,6 +164,45 @@ fn a_branch_without_a_module_is_an_error() {
 }
 
 #[test]
+fn a_branch_of_another_shape_is_an_error() {
+    let base = transformer(&double());
+    let shape = base.linear_shapes()["layers.0.feed_forward.w1"];
+    for [a, b] in [
+        [[2, shape[1] + 1], [shape[0], 2]],
+        [[2, shape[1]], [shape[0] - 1, 2]],
+        [[2, shape[1]], [shape[0], 3]],
+    ] {
+        let pair = [random_tensor("a", &a), random_tensor("b", &b)];
+        let branches = BTreeMap::from([("layers.0.feed_forward.w1".to_string(), lora(&pair))]);
+        let error = base.with_lora(&LoraWeights::new(branches)).unwrap_err();
+        assert!(
+            matches!(&error, LoadError::BranchShape { weight, .. } if *weight == shape),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn every_linear_layer_of_the_blocks_takes_a_branch() {
+    let inputs = Inputs::new();
+    let base = transformer(&double());
+    let shapes = base.linear_shapes();
+    assert_eq!(shapes.len(), 2 * 8 + 8 + 7);
+    let plain = inputs.velocity(&base);
+    for (module, [output, input]) in shapes {
+        let pair = [
+            random_tensor("a", &[2, input]),
+            random_tensor("b", &[output, 2]),
+        ];
+        let branches = BTreeMap::from([(module.clone(), lora(&pair))]);
+        let adapted = base.with_lora(&LoraWeights::new(branches)).unwrap();
+        let moved = (inputs.velocity(&adapted) - &plain).unwrap();
+        let moved = moved.abs().unwrap().sum_all().unwrap();
+        assert!(moved.to_scalar::<f64>().unwrap() > 0.0, "{module}");
+    }
+}
+
+#[test]
 fn the_last_layer_for_some_tokens_is_that_for_all() {
     let inputs = Inputs::new();
     let transformer = transformer(&Compute::cpu());

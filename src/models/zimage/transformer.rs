@@ -33,6 +33,14 @@ pub struct Prepared {
 /// Module that a generator checkpoint holds its transformer under.
 pub const GENERATOR_PREFIX: &str = "transformer";
 
+/// What stands before the names of a transformer's tensors.
+fn prefix(weights: &Weights) -> &'static str {
+    match weights.contains(&format!("{GENERATOR_PREFIX}.x_pad_token")) {
+        true => GENERATOR_PREFIX,
+        false => "",
+    }
+}
+
 /// Predicts velocities (`noise - x0`) of latents. Cheap to clone: the weights are shared.
 ///
 /// Latents come and velocities go in the caller's dtype; in between the transformer computes in its own.
@@ -58,13 +66,7 @@ impl Transformer {
     /// An inconsistent config, or weights that are not exactly those of the config.
     pub fn load(config: &Config, weights: Weights, compute: &Compute) -> LoadResult<Self> {
         config.validate()?;
-        let below = format!("{GENERATOR_PREFIX}.x_pad_token");
-        let prefix = if weights.contains(&below) {
-            GENERATOR_PREFIX
-        } else {
-            ""
-        };
-        let transformer = Self::from_scope(config, &weights.scope(prefix, compute))?;
+        let transformer = Self::from_scope(config, &weights.scope(prefix(&weights), compute))?;
         weights.finish()?;
         Ok(transformer)
     }
@@ -111,22 +113,21 @@ impl Transformer {
     /// The same weights (shared) with low-rank branches beside them.
     ///
     /// # Errors
-    /// A branch for a module that the transformer does not have.
+    /// A branch for a module that the transformer does not have, or has in another shape.
     pub fn with_lora(&self, lora: &LoraWeights) -> LoadResult<Self> {
-        let adapted = self.asking(lora);
+        let adapted = self.beside(lora);
         lora.finish()?;
         Ok(adapted)
     }
 
-    /// Modules that may have a low-rank branch, with the shape of their weight `[out, in]`.
+    /// `[out, in]` of every linear layer that takes a branch, which are those of the blocks, by module.
     pub fn linear_shapes(&self) -> BTreeMap<String, [usize; 2]> {
-        let survey = LoraWeights::default();
-        self.asking(&survey);
-        survey.into_asked()
+        let none = LoraWeights::default();
+        self.beside(&none);
+        none.shapes()
     }
 
-    /// The same weights with whatever `lora` has for them.
-    fn asking(&self, lora: &LoraWeights) -> Self {
+    fn beside(&self, lora: &LoraWeights) -> Self {
         let modulated = |name: &str, blocks: &[ModulatedBlock]| {
             let blocks = blocks.iter().enumerate();
             blocks
@@ -142,6 +143,15 @@ impl Transformer {
             layers: modulated("layers", &self.layers),
             ..self.clone()
         }
+    }
+
+    /// SHA-256 in hex of the weights that a transformer is made of: what adapters name their base by. The same for one file,
+    /// shards and a torch checkpoint, bare or below `transformer.`.
+    ///
+    /// # Errors
+    /// A tensor of a dtype that npedit does not read, or a file that cannot be read.
+    pub fn sha256(weights: &Weights) -> LoadResult<String> {
+        weights.sha256(prefix(weights))
     }
 
     pub fn config(&self) -> &Config {

@@ -1,4 +1,5 @@
 //! Checkpoints that are as they should be, and those that are not.
+mod hash;
 mod safetensors;
 mod torch;
 
