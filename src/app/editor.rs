@@ -20,7 +20,10 @@ impl Loader<'_> {
     /// # Errors
     /// A reference that cannot be resolved, or files that do not load.
     pub fn editor(&self) -> Result<EditPipeline, AppError> {
-        let source = self.bundle()?;
+        self.load_editor(self.bundle()?)
+    }
+
+    pub(super) fn load_editor(&self, source: BundleSource) -> Result<EditPipeline, AppError> {
         let bundle = EditBundle::load(&source, &self.placement());
         let bundle = bundle.map_err(|error| AppError::Bundle {
             name: source.name,

@@ -2,6 +2,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{
+    adapters::AdapterError,
     models::{
         error::LoadError,
         source::{RefError, SourceError},
@@ -32,6 +33,12 @@ pub enum AppError {
         name: String,
         #[source]
         source: EditBundleError,
+    },
+    #[error("cannot use the adapter {}: {source}", path.display())]
+    Adapter {
+        path: PathBuf,
+        #[source]
+        source: AdapterError,
     },
     #[error("cannot load the judge {name}: {source}")]
     Judge {

@@ -1,4 +1,5 @@
 //! Composition root: from settings to loaded models, and to a running service.
+mod adapter;
 mod editor;
 mod error;
 mod judge;
@@ -7,6 +8,7 @@ mod loader;
 mod service;
 mod training;
 
+pub use adapter::AdapterChoice;
 pub use error::AppError;
 pub use judge_files::JudgeFiles;
 pub use loader::Loader;

@@ -3,6 +3,7 @@ use std::{io, path::PathBuf};
 
 use super::judge_check::{FolderError, NotFitted};
 use crate::{
+    adapters::AdapterError,
     app::AppError,
     config::ConfigError,
     models::{
@@ -38,6 +39,10 @@ pub(super) enum CliError {
     Source(#[from] SourceError),
     #[error(transparent)]
     App(#[from] AppError),
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    #[error("{} is not an empty directory; choose one that does not exist yet", .0.display())]
+    NotEmpty(PathBuf),
     #[error(transparent)]
     Edit(#[from] EditError),
     #[error(
@@ -138,11 +143,14 @@ impl CliError {
             | Self::Unusable(_)
             | Self::Recipe(_)
             | Self::InstructionSet(_)
+            | Self::NotEmpty(_)
             | Self::Folder(_) => BAD_INPUT,
             Self::Run(error) => run_exit_code(error),
             Self::Stopped { .. } => STOPPED,
             Self::NotFitted(error) => fit_exit_code(&error.source),
             Self::Source(_) | Self::NoJudge => NO_MODEL,
+            Self::Adapter(AdapterError::Write { .. }) => FAILED,
+            Self::Adapter(_) => BAD_INPUT,
             Self::App(error) => app_exit_code(error),
             Self::Edit(error) => edit_exit_code(error),
             Self::Judge(source) | Self::JudgedRow { source, .. } => judge_exit_code(source),
@@ -181,6 +189,7 @@ fn app_exit_code(error: &AppError) -> u8 {
         | AppError::NoCuda { .. }
         | AppError::Bundle { .. }
         | AppError::Judge { .. }
+        | AppError::Adapter { .. }
         | AppError::BundleJudge { .. }
         | AppError::Start { .. } => NO_MODEL,
         AppError::Bind { .. } | AppError::Thread { .. } => FAILED,

@@ -1,4 +1,5 @@
 //! The command line.
+mod adapter;
 mod args;
 mod bundle;
 mod config;
@@ -56,6 +57,8 @@ enum Command {
     Pull(pull::PullArgs),
     /// Show or check the settings
     Config(config::ConfigCommand),
+    /// Look at an adapter, or write it as another program reads it
+    Adapter(adapter::AdapterCommand),
     /// Make bundles
     Bundle(bundle::BundleCommand),
     /// Draw the scenes of the tiny world, and check what judges them
@@ -84,6 +87,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Serve(args) => serve::run(&args),
         Command::Pull(args) => pull::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Adapter(command) => adapter::run(&command),
         Command::Bundle(command) => bundle::run(&command),
         Command::World(command) => world::run(&command),
         Command::Openapi => openapi::run(),

@@ -19,9 +19,9 @@ use crate::{
         qwen3::{self, ChatTokenizer, TextEncoder},
         vae::{self, AutoencoderKl},
         weights::Weights,
-        zimage::{self, PaddingAttention, Transformer},
+        zimage::{self, LoraWeights, PaddingAttention, Transformer},
     },
-    nn::Compute,
+    nn::{Compute, Lora},
 };
 
 /// Where each component runs, and in what precision.
@@ -121,6 +121,7 @@ impl EditBundle {
                     sha256: hash
                         .join()
                         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+                    adapter: None,
                     device: DeviceClass::from(&placement.device),
                     dtypes: RoleDtypes::from(placement),
                 },
@@ -129,6 +130,20 @@ impl EditBundle {
                 text,
             })
         })
+    }
+
+    /// The same models with `branches` beside the generator's layers; `id` names them in receipts.
+    ///
+    /// # Errors
+    /// A branch for a module that the generator does not have, or has in another shape.
+    pub fn with_branches(
+        mut self,
+        id: &str,
+        branches: BTreeMap<String, Lora>,
+    ) -> Result<Self, LoadError> {
+        self.generator = Generator(self.generator.0.with_lora(&LoraWeights::new(branches))?);
+        self.identity.adapter = Some(id.to_owned());
+        Ok(self)
     }
 
     /// Both sides of a picture that the model sees are multiples of this many pixels.
@@ -198,6 +213,14 @@ impl BundleSource {
             .iter()
             .any(|name| self.files.exists(&format!("{TEACHER}/{name}")));
         Weights::safetensors(&self.files, if own { TEACHER } else { "transformer" })
+    }
+
+    /// Hex sha256 of the generator's weights: what an adapter names its base by.
+    ///
+    /// # Errors
+    /// The weights cannot be read.
+    pub fn generator_sha256(&self) -> Result<String, LoadError> {
+        Transformer::sha256(&self.generator_weights()?)
     }
 
     fn generator_weights(&self) -> Result<Weights, LoadError> {

@@ -11,6 +11,8 @@ pub struct BundleIdentity {
     pub name: String,
     /// Hex sha256 over every file that the bundle is made of, the generator's weights included.
     pub sha256: String,
+    /// Hash of the adapter beside the generator, where there is one.
+    pub adapter: Option<String>,
     pub device: DeviceClass,
     pub dtypes: RoleDtypes,
 }

@@ -59,6 +59,7 @@ impl Models for Stub {
             identity: BundleIdentity {
                 name: "stub".to_owned(),
                 sha256: "ab".repeat(32),
+                adapter: None,
                 device: DeviceClass::Cpu,
                 dtypes: RoleDtypes {
                     transformer: dtype(),

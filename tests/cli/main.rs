@@ -1,5 +1,6 @@
 //! The real binary, as a person or a script runs it.
 #![allow(clippy::unwrap_used)]
+mod adapter;
 mod edit;
 mod fake_hub;
 mod judge_check;

@@ -12,7 +12,7 @@ use super::{
     progress::{DownloadBar, EditBar},
 };
 use crate::{
-    app::{Loader, UNTRAINED},
+    app::{AdapterChoice, Loader, UNTRAINED},
     config::Config,
     pipelines::{edit::EditPipeline, request::EditInput},
 };
@@ -57,6 +57,18 @@ pub(super) struct EditArgs {
     /// Write the noise that was used
     #[arg(long, value_name = "FILE.safetensors")]
     save_latents: Option<PathBuf>,
+    /// Adapter of the generator: a .safetensors file, or a directory that diffusers or PEFT wrote
+    #[arg(long, value_name = "PATH")]
+    adapter: Option<PathBuf>,
+    /// How strongly the adapter acts; 1 is as it was trained
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        requires = "adapter",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
+    adapter_scale: f64,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -67,7 +79,7 @@ pub(super) struct EditArgs {
 pub(super) fn run(args: &EditArgs) -> Result<(), CliError> {
     let config = start_quietly(&args.model.add_to(args.settings.given()))?;
     let plan = Plan::check(args, &config)?;
-    let pipeline = load(&config)?;
+    let pipeline = load(&config, args.adapter())?;
     let input = EditInput {
         noise: plan.noise(&pipeline.bundle.device)?,
         steps: plan.steps.unwrap_or(pipeline.bundle.settings.default_steps),
@@ -88,9 +100,22 @@ pub(super) fn run(args: &EditArgs) -> Result<(), CliError> {
     plan.outputs.write(&output)
 }
 
-fn load(config: &Config) -> Result<EditPipeline, CliError> {
+impl EditArgs {
+    fn adapter(&self) -> Option<AdapterChoice> {
+        self.adapter.clone().map(|path| AdapterChoice {
+            path,
+            scale: self.adapter_scale,
+        })
+    }
+}
+
+fn load(config: &Config, adapter: Option<AdapterChoice>) -> Result<EditPipeline, CliError> {
     let bar = DownloadBar::new();
-    let pipeline = Loader::new(config, &bar)?.editor()?;
+    let loader = Loader::new(config, &bar)?;
+    let pipeline = match adapter {
+        None => loader.editor()?,
+        Some(choice) => loader.adapted_editor(&choice)?,
+    };
     bar.finish();
     if config.model.reference.is_none() {
         eprintln!("warning: {UNTRAINED}");

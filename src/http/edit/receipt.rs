@@ -58,7 +58,7 @@ impl Facts {
         };
         Self {
             model: identity.sha256.clone(),
-            adapter: None,
+            adapter: identity.adapter.clone(),
             input_sha256: input_sha256.to_owned(),
             sampler: sampler.to_owned(),
             eta,
