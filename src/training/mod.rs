@@ -11,6 +11,7 @@ pub mod losses;
 pub mod optimiser;
 pub mod order;
 pub mod recipe;
+pub mod report;
 pub mod run;
 pub mod stages;
 pub mod terms;

@@ -30,6 +30,7 @@ pub struct StepReport {
     pub learning_rate: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<Skipped>,
+    pub wall_secs: f64,
     pub samples_per_sec: f64,
     /// Mean of every loss term, unweighted, and of the probability of the right answer to each question.
     #[serde(flatten)]
@@ -122,13 +123,15 @@ impl<'a> Trainer<'a> {
             Some(_) => self.skipped_in_a_row + 1,
             None => 0,
         };
+        let wall = start.elapsed();
         Ok(StepReport {
             step: self.done,
             loss,
             grad_norm,
             learning_rate,
             skipped,
-            samples_per_sec: per_second(self.stage.rows_per_step(), start.elapsed()),
+            wall_secs: wall.as_secs_f64(),
+            samples_per_sec: per_second(self.stage.rows_per_step(), wall),
             terms: terms.means(),
         })
     }

@@ -37,6 +37,16 @@ fn a_run_leaves_metrics_pictures_and_an_adapter_that_was_trained() {
         let picture = image::open(place.out(&format!("samples/step-00000{step}.png"))).unwrap();
         assert!(picture.width() > 3 * 64, "{picture:?}");
     }
+    let page = fs::read_to_string(place.out("report.html")).unwrap();
+    for part in [
+        "make it red",
+        "after step 4",
+        "p_yes_edit",
+        "tuning.rank = 2",
+    ] {
+        assert!(page.contains(part), "no {part:?} in the report");
+    }
+    assert!(told.contains("report.html"), "{told}");
     let bytes = place.adapter();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     assert!(tensors.len() > 20);

@@ -51,12 +51,13 @@ pub(super) struct TrainArgs {
 /// Refuses what can be refused first, then loads and trains.
 pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
     let mut config = start_quietly(&args.device.add_to(args.settings.given()))?;
-    let recipe = Recipe::read(&args.recipe)?;
+    let loaded = Recipe::read(&args.recipe)?;
+    let recipe = &loaded.recipe;
     let judge_files = JudgeFiles::read(&config.judge)?;
-    let sets = sets(args, &recipe, &config)?;
-    override_models(&mut config, &recipe);
+    let sets = sets(args, recipe, &config)?;
+    override_models(&mut config, recipe);
     let bar = DownloadBar::new();
-    let models = Loader::new(&config, &bar)?.training(&recipe, &judge_files)?;
+    let models = Loader::new(&config, &bar)?.training(recipe, &judge_files)?;
     bar.finish();
     if config.model.reference.is_none() {
         eprintln!("warning: {UNTRAINED}");
@@ -72,7 +73,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
     };
     let ended = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let run = || run::run(&recipe, (&models, &sets), &directory, &mut watcher);
+        let run = || run::run(&loaded, (&models, &sets), &directory, &mut watcher);
         let thread = thread.spawn_scoped(scope, run).map_err(CliError::Runtime)?;
         let joined = thread
             .join()
@@ -128,7 +129,7 @@ fn default_out(recipe: &std::path::Path) -> PathBuf {
 
 fn tell(ended: Ended, directory: &RunDirectory) -> Result<(), CliError> {
     match ended {
-        Ended::Finished(written) => {
+        Ended::Finished { written, report } => {
             match written {
                 Written::Adapter {
                     id,
@@ -142,6 +143,7 @@ fn tell(ended: Ended, directory: &RunDirectory) -> Result<(), CliError> {
                 Written::Weights(path) => println!("generator {}", path.display()),
             }
             println!("metrics   {}", directory.metrics().display());
+            println!("report    {}", report.display());
             Ok(())
         }
         Ended::Stopped { step, checkpoint } => Err(CliError::Stopped { step, checkpoint }),

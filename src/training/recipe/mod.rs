@@ -52,6 +52,13 @@ pub struct Recipe {
     pub samples: Samples,
 }
 
+/// A recipe, and who set each of its keys.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub recipe: Recipe,
+    pub layers: Layers,
+}
+
 /// Which models; `None` is what the settings say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelChoice {
@@ -161,9 +168,10 @@ impl std::error::Error for RecipeError {}
 impl Recipe {
     /// # Errors
     /// Every mistake at once, each with its key.
-    pub fn read(path: &Path) -> Result<Self, RecipeError> {
+    pub fn read(path: &Path) -> Result<Loaded, RecipeError> {
         let (layers, issues) = Layers::over(DEFAULTS, path);
         let folder = path.parent().unwrap_or(Path::new("."));
-        compile::compile(&layers, issues, folder).map_err(RecipeError)
+        let recipe = compile::compile(&layers, issues, folder).map_err(RecipeError)?;
+        Ok(Loaded { recipe, layers })
     }
 }

@@ -6,7 +6,7 @@ fn read(text: &str) -> Result<Recipe, RecipeError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recipe.toml");
     fs::write(&path, text).unwrap();
-    Recipe::read(&path)
+    Ok(Recipe::read(&path)?.recipe)
 }
 
 #[test]

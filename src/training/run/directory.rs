@@ -60,6 +60,8 @@ impl Identity {
 const IDENTITY: &str = "run.json";
 const LOCK: &str = "run.lock";
 const METRICS: &str = "metrics.jsonl";
+const SAMPLES: &str = "samples";
+const REPORT: &str = "report.html";
 
 impl RunDirectory {
     pub fn new(path: PathBuf) -> Self {
@@ -78,11 +80,40 @@ impl RunDirectory {
         CheckpointDirectory::new(self.path.join("checkpoints"))
     }
 
+    pub fn report(&self) -> PathBuf {
+        self.path.join(REPORT)
+    }
+
     /// `samples/step-000050.png`
     pub fn sample(&self, step: u64) -> PathBuf {
-        self.path
-            .join("samples")
-            .join(format!("step-{step:06}.png"))
+        self.path.join(SAMPLES).join(format!("step-{step:06}.png"))
+    }
+
+    /// Every grid that was drawn, with its step, in no order.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn samples(&self) -> io::Result<Vec<(u64, PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.path.join(SAMPLES))? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let step = name.and_then(|name| name.strip_prefix("step-")?.strip_suffix(".png"));
+            if let Some(step) = step.and_then(|step| step.parse().ok()) {
+                found.push((step, path));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Hashes by what they are of, as the run was begun with them.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no such map.
+    pub fn identity(&self) -> io::Result<BTreeMap<String, String>> {
+        Ok(serde_json::from_slice(&fs::read(
+            self.path.join(IDENTITY),
+        )?)?)
     }
 
     /// Keeps every other process out, as long as the answer lives.

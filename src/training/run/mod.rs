@@ -2,20 +2,23 @@
 mod build;
 mod directory;
 mod error;
+mod grid;
 mod result;
 mod samples;
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf};
 
 use self::{directory::Identity, samples::Samples};
 pub use self::{
     directory::RunDirectory,
     error::{RunError, RunResult},
+    grid::Grid,
     result::Written,
 };
 use super::{
     instruction_set::InstructionSet,
-    recipe::Recipe,
+    recipe::{Loaded, Recipe},
+    report::{self, Finished},
     trainer::{StepReport, Trainer},
 };
 use crate::{
@@ -69,17 +72,17 @@ pub trait Observer {
 #[derive(Debug)]
 pub enum Ended {
     /// All steps are done.
-    Finished(Written),
+    Finished { written: Written, report: PathBuf },
     /// Somebody broke off; the checkpoint holds everything.
     Stopped { step: u64, checkpoint: PathBuf },
 }
 
-/// Runs `recipe`, or goes on with it where `directory` has its checkpoints.
+/// Runs a recipe, or goes on with it where `directory` has its checkpoints.
 ///
 /// # Errors
 /// See [`RunError`].
 pub fn run(
-    recipe: &Recipe,
+    Loaded { recipe, layers }: &Loaded,
     (models, sets): (&Models, &Sets),
     directory: &RunDirectory,
     observer: &mut dyn Observer,
@@ -133,11 +136,36 @@ pub fn run(
             });
         }
     }
-    // 6 result      adapter or weights, last samples
+    // 6 result      adapter or weights, last samples, report
     observer.hear(&Event::Samples(&samples.draw(&trainer, directory)?));
-    Ok(Ended::Finished(result::write(
-        recipe, models, &trainer, directory,
-    )?))
+    let written = result::write(recipe, models, &trainer, directory)?;
+    let finished = Finished {
+        settings: layers,
+        names: names(recipe, models),
+        result: written.facts(directory.path()),
+        grid: &samples.grid(),
+        instructions: samples.instructions(),
+    };
+    let report = report::write(directory, &finished);
+    let report = report.map_err(|(path, source)| RunError::Write { path, source })?;
+    Ok(Ended::Finished { written, report })
+}
+
+/// What people call the things that a run's identity has hashes of.
+fn names(recipe: &Recipe, models: &Models) -> BTreeMap<&'static str, String> {
+    let data = &recipe.data;
+    let path = |path: &PathBuf| path.display().to_string();
+    let judge = models.judge.as_ref();
+    let names = [
+        ("base", Some(models.bundle.identity.name.clone())),
+        ("judge", judge.map(|judge| judge.identity().name.clone())),
+        ("rows", Some(path(&data.rows))),
+        ("replay", data.replay.as_ref().map(path)),
+    ];
+    let names = names.into_iter();
+    names
+        .filter_map(|(what, name)| Some((what, name?)))
+        .collect()
 }
 
 fn resume(

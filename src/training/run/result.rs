@@ -1,5 +1,9 @@
 //! What a finished run leaves: an adapter, or whole weights.
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use candle_core::Tensor;
 
@@ -25,6 +29,28 @@ pub enum Written {
     },
     /// A generator for `--generator`.
     Weights(PathBuf),
+}
+
+impl Written {
+    /// For people: what it is, and where in the run's `directory` it lies.
+    pub(super) fn facts(&self, directory: &Path) -> Vec<(&'static str, String)> {
+        let inside = |path: &PathBuf| {
+            let path = path.strip_prefix(directory).unwrap_or(path);
+            path.display().to_string()
+        };
+        match self {
+            Self::Adapter {
+                id,
+                diffusers,
+                peft,
+            } => vec![
+                ("adapter", id.to_string()),
+                ("diffusers", inside(diffusers)),
+                ("PEFT", inside(peft)),
+            ],
+            Self::Weights(path) => vec![("generator", inside(path))],
+        }
+    }
 }
 
 pub(super) fn write(

@@ -2,9 +2,9 @@
 use std::{fs, path::PathBuf};
 
 use candle_core::Tensor;
-use image::{RgbImage, imageops};
+use image::RgbImage;
 
-use super::{Models, RunDirectory, RunError, RunResult, Sets};
+use super::{Grid as Pictures, Models, RunDirectory, RunError, RunResult, Sets};
 use crate::{
     models::zimage::Captions,
     pipelines::{
@@ -22,12 +22,10 @@ use crate::{
     },
 };
 
-/// Between two pictures, in pixels.
-const GAP: u32 = 4;
-
 /// One row, encoded, with what the base makes of it.
 struct Shown {
     reference: Encoded,
+    text: String,
     /// `[1, L, D]`
     instruction: Tensor,
     base: RgbImage,
@@ -67,11 +65,25 @@ impl<'a> Samples<'a> {
             )?;
             samples.shown.push(Shown {
                 reference,
+                text: row.instruction.clone(),
                 instruction,
                 base,
             });
         }
         Ok(samples)
+    }
+
+    /// Where the pictures of a grid lie.
+    pub(super) fn grid(&self) -> Pictures {
+        let sizes = self.shown.iter().map(|shown| shown.base.dimensions());
+        Pictures {
+            sizes: sizes.collect(),
+        }
+    }
+
+    /// One a row.
+    pub(super) fn instructions(&self) -> Vec<&str> {
+        self.shown.iter().map(|shown| shown.text.as_str()).collect()
     }
 
     /// Writes what the generator makes now.
@@ -94,7 +106,7 @@ impl<'a> Samples<'a> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        let saved = grid(&rows).save(&path);
+        let saved = self.grid().draw(&rows).save(&path);
         saved.map_err(|error| failed(std::io::Error::other(error)))?;
         Ok(path)
     }
@@ -129,23 +141,4 @@ impl<'a> Samples<'a> {
         };
         Ok(from_pixels(&bundle.vae.decode(&latents)?)?.swap_remove(0))
     }
-}
-
-/// One row of pictures below the other, on grey.
-fn grid(rows: &[[RgbImage; 3]]) -> RgbImage {
-    let width = |row: &[RgbImage; 3]| row.iter().map(|picture| picture.width() + GAP).sum::<u32>();
-    let height = |row: &[RgbImage; 3]| row.iter().map(RgbImage::height).max().unwrap_or(0) + GAP;
-    let widest = rows.iter().map(width).max().unwrap_or(0);
-    let size = (widest + GAP, rows.iter().map(height).sum::<u32>() + GAP);
-    let mut canvas = RgbImage::from_pixel(size.0, size.1, image::Rgb([128; 3]));
-    let mut y = GAP;
-    for row in rows {
-        let mut x = GAP;
-        for picture in row {
-            imageops::replace(&mut canvas, picture, x.into(), y.into());
-            x += picture.width() + GAP;
-        }
-        y += height(row);
-    }
-    canvas
 }
