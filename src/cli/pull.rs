@@ -14,9 +14,10 @@ use crate::models::{
 The cache is that of all Hugging Face tools (HF_HOME, HF_HUB_CACHE). HF_TOKEN opens private and gated models.
 Examples:
   npedit pull hf:Tongyi-MAI/Z-Image
-  npedit pull hf:nupurkmr9/npedit/zimage_npedit_internvl.pt")]
+  npedit pull hf:nupurkmr9/npedit/zimage_npedit_internvl.pt
+  npedit pull hf:OpenGVLab/InternVL3-1B-hf")]
 pub(super) struct PullArgs {
-    /// hf:owner/name[@revision] for a bundle, with /file for one file
+    /// hf:owner/name[@revision] for a bundle or a model, with /file for one file
     reference: ModelRef,
     /// Only say whether the cache has it
     #[arg(long)]
@@ -36,7 +37,7 @@ pub(super) fn run(args: &PullArgs) -> Result<(), CliError> {
     let wanted = reference
         .file
         .as_deref()
-        .map_or(Wanted::Bundle, Wanted::File);
+        .map_or(Wanted::Directory, Wanted::File);
     let bar = DownloadBar::new();
     let path = hub::refresh(reference, wanted, &access, &bar).map_err(SourceError::from)?;
     bar.finish();

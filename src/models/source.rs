@@ -163,17 +163,42 @@ impl ModelRef {
         access: &HubAccess,
         progress: &dyn PullProgress,
     ) -> Result<PathBuf, SourceError> {
+        let (here, there) = (
+            "no such directory; a bundle is a directory in diffusers layout",
+            "names one file, but a bundle is a whole repository; leave out the part after the name",
+        );
         match self {
-            Self::Local(path) if path.is_dir() => Ok(path.clone()),
-            Self::Local(path) => Err(local(
-                path,
-                "no such directory; a bundle is a directory in diffusers layout",
-            )),
-            Self::Hub(hub) if hub.file.is_some() => Err(SourceError::WrongShape {
-                reference: hub.clone(),
-                problem: "names one file, but a bundle is a whole repository; leave out the part after the name",
-            }),
-            Self::Hub(hub) => Ok(hub::obtain(hub, Wanted::Bundle, access, progress)?),
+            Self::Local(path) => directory(path, here),
+            Self::Hub(hub) => Ok(hub::obtain(
+                whole(hub, there)?,
+                Wanted::Bundle,
+                access,
+                progress,
+            )?),
+        }
+    }
+
+    /// Directory of one model, such as a judge, downloaded where needed and allowed. Blocks: not for async tasks.
+    ///
+    /// # Errors
+    /// No such directory, the reference names one file, or the hub could not supply it.
+    pub fn model_directory(
+        &self,
+        access: &HubAccess,
+        progress: &dyn PullProgress,
+    ) -> Result<PathBuf, SourceError> {
+        let (here, there) = (
+            "no such directory; a model is a directory in Hugging Face layout",
+            "names one file, but a model is a whole repository; leave out the part after the name",
+        );
+        match self {
+            Self::Local(path) => directory(path, here),
+            Self::Hub(hub) => Ok(hub::obtain(
+                whole(hub, there)?,
+                Wanted::Model,
+                access,
+                progress,
+            )?),
         }
     }
 
@@ -200,6 +225,24 @@ impl ModelRef {
                 }),
             },
         }
+    }
+}
+
+fn directory(path: &Path, problem: &'static str) -> Result<PathBuf, SourceError> {
+    match path.is_dir() {
+        true => Ok(path.to_owned()),
+        false => Err(local(path, problem)),
+    }
+}
+
+/// A reference to all of a repository.
+fn whole<'a>(hub: &'a HubRef, problem: &'static str) -> Result<&'a HubRef, SourceError> {
+    match hub.file {
+        None => Ok(hub),
+        Some(_) => Err(SourceError::WrongShape {
+            reference: hub.clone(),
+            problem,
+        }),
     }
 }
 

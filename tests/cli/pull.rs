@@ -109,6 +109,45 @@ fn a_bundle_arrives_whole_and_without_code() {
 }
 
 #[test]
+fn one_model_arrives_whole_and_without_code() {
+    let needed = [
+        "chat_template.jinja",
+        "config.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "preprocessor_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ];
+    let index = r#"{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}"#;
+    let mut files: Vec<(String, Vec<u8>)> = needed
+        .iter()
+        .chain(&["README.md", "modeling.py", "onnx/model.onnx"])
+        .map(|file| ((*file).to_owned(), file.as_bytes().to_vec()))
+        .collect();
+    files.push(("model.safetensors.index.json".into(), index.into()));
+    let model = State {
+        files: files.into_iter().collect(),
+        ..State::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let hub = FakeHub::start(model);
+    let path = pulled(&pull(dir.path(), &hub.endpoint, &["hf:o/n"]));
+    for (file, content) in &hub.state.lock().unwrap().files {
+        let here = needed.contains(&file.as_str()) || file.ends_with(".index.json");
+        let found = fs::read(path.join(file)).ok();
+        assert_eq!(found.as_ref(), here.then_some(content), "{file}");
+    }
+    let offline = pull(dir.path(), "http://127.0.0.1:1", &["hf:o/n", "--offline"]);
+    assert_eq!(pulled(&offline), path);
+
+    hub.state.lock().unwrap().files.remove("tokenizer.json");
+    let other = tempfile::tempdir().unwrap();
+    pull(other.path(), &hub.endpoint, &["hf:o/n"])
+        .fails_with(3, &["not one model", "it lacks tokenizer.json"]);
+}
+
+#[test]
 fn a_cut_download_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let hub = FakeHub::start(State {

@@ -221,7 +221,7 @@ fn a_judge_on_the_hub_is_downloaded_once() {
         let mut command = command(dir, &args);
         finish(command.env("HF_ENDPOINT", &hub.endpoint).output().unwrap())
     };
-    from_hub(home.path(), &["--offline"]).fails_with(3, &["hf:o/n", "config.json"]);
+    from_hub(home.path(), &["--offline"]).fails_with(3, &["npedit pull hf:o/n`"]);
     let answer = parsed(&from_hub(home.path(), &[]));
     let local = parsed(&run(&[&PAIR, &MINE]));
     assert_eq!(answer["judge"]["name"], "hf:o/n");

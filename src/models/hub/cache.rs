@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Wanted, layout};
+use super::{Fetched, Wanted};
 use crate::models::source::HubRef;
 
 /// Directory of a repository inside the cache.
@@ -36,10 +36,10 @@ pub(super) fn locate(
             .ok_or_else(|| vec![format!("revision {revision}")])?
     };
     let snapshot = repository.join("snapshots").join(commit);
-    match wanted {
-        Wanted::File(file) if snapshot.join(file).is_file() => Ok(snapshot.join(file)),
-        Wanted::File(file) => Err(vec![file.to_owned()]),
-        Wanted::Bundle => match layout::missing(&snapshot) {
+    match wanted.of(|file| snapshot.join(file).is_file()) {
+        Fetched::File(file) if snapshot.join(file).is_file() => Ok(snapshot.join(file)),
+        Fetched::File(file) => Err(vec![file.to_owned()]),
+        Fetched::Directory(layout) => match layout.missing(&snapshot) {
             missing if missing.is_empty() => Ok(snapshot),
             missing => Err(missing),
         },

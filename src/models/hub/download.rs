@@ -13,7 +13,11 @@ use hf_hub::{
     repository::{RepoTreeEntry, download::HFByteStream},
 };
 
-use super::{HubError, PullProgress, Wanted, cache, layout, object_id::ContentHash};
+use super::{
+    Fetched, HubError, PullProgress, Wanted, cache,
+    layout::{self, Layout},
+    object_id::ContentHash,
+};
 use crate::models::source::HubRef;
 
 /// Cuts in a row, without a byte in between, after which a download gives up.
@@ -81,7 +85,8 @@ async fn pull_async(
         .flatten()
         .map(|sibling| sibling.rfilename)
         .collect();
-    let wanted_files = select(hub, wanted, &files)?;
+    let fetched = wanted.of(|file| files.iter().any(|known| known == file));
+    let wanted_files = select(hub, fetched, &files)?;
     let commit = info
         .sha
         .filter(|commit| cache::is_commit(commit))
@@ -110,28 +115,35 @@ async fn pull_async(
         }
     })?;
     let snapshot = pull.repository.join("snapshots").join(&pull.commit);
-    match wanted {
-        Wanted::File(file) => Ok(snapshot.join(file)),
-        Wanted::Bundle => match layout::missing(&snapshot) {
-            missing if missing.is_empty() => Ok(snapshot),
-            missing => Err(HubError::NotABundle {
-                repository: hub.repository(),
-                missing,
-            }),
-        },
+    let layout = match fetched {
+        Fetched::File(file) => return Ok(snapshot.join(file)),
+        Fetched::Directory(layout) => layout,
+    };
+    let repository = hub.repository();
+    match (layout, layout.missing(&snapshot)) {
+        (_, missing) if missing.is_empty() => Ok(snapshot),
+        (Layout::Bundle, missing) => Err(HubError::NotABundle {
+            repository,
+            missing,
+        }),
+        (Layout::Model, missing) => Err(HubError::NotAModel {
+            repository,
+            missing,
+        }),
     }
 }
 
-/// The files to fetch, out of all files of the repository.
-fn select(hub: &HubRef, wanted: Wanted<'_>, files: &[String]) -> Result<Vec<String>, HubError> {
-    match wanted {
-        Wanted::Bundle => Ok(files
-            .iter()
-            .filter(|file| layout::is_needed(file))
-            .cloned()
-            .collect()),
-        Wanted::File(file) if files.iter().any(|known| known == file) => Ok(vec![file.to_owned()]),
-        Wanted::File(file) => Err(HubError::NoFile {
+/// The files to fetch, out of all files of the repository. Weights come last: where they are, everything is.
+fn select(hub: &HubRef, fetched: Fetched<'_>, files: &[String]) -> Result<Vec<String>, HubError> {
+    match fetched {
+        Fetched::Directory(layout) => {
+            let needed = files.iter().filter(|file| layout.needs(file));
+            let mut needed: Vec<String> = needed.cloned().collect();
+            needed.sort_by_key(|file| layout::is_weights(file));
+            Ok(needed)
+        }
+        Fetched::File(file) if files.iter().any(|known| known == file) => Ok(vec![file.to_owned()]),
+        Fetched::File(file) => Err(HubError::NoFile {
             repository: hub.repository(),
             file: file.to_owned(),
             candidates: files

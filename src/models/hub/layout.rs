@@ -1,4 +1,4 @@
-//! Which files of a repository make a bundle in diffusers layout.
+//! Which files of a repository make a bundle in diffusers layout, or one model.
 use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
@@ -22,8 +22,73 @@ const TOKENIZER_FILES: &[&str] = &[
 /// Components of a repository without a `model_index.json`.
 const COMPONENTS: &[&str] = &["transformer", "text_encoder", TOKENIZER, "vae"];
 
-/// Whether a bundle uses this file of a repository: never code, pickles or pictures.
-pub(super) fn is_needed(path: &str) -> bool {
+const CONFIG: &str = "config.json";
+/// What a model of transformers may hold beside its weights; those that every judge has come first.
+const MODEL_FILES: [&str; 8] = [
+    CONFIG,
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "processor_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "model.safetensors.index.json",
+];
+const EVERY_MODEL: usize = 4;
+const MODEL_WEIGHTS: &str = "model";
+
+/// What a repository holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Several models in diffusers layout.
+    Bundle,
+    /// One model of transformers: its files lie at the root.
+    Model,
+}
+
+impl Layout {
+    /// What the repository with these files is.
+    pub(super) fn of(has: impl Fn(&str) -> bool) -> Self {
+        if has(CONFIG) && !has(INDEX) {
+            Self::Model
+        } else {
+            Self::Bundle
+        }
+    }
+
+    /// Whether it uses this file of the repository: never code, pickles or pictures.
+    pub(super) fn needs(self, path: &str) -> bool {
+        match self {
+            Self::Bundle => is_of_bundle(path),
+            Self::Model => {
+                let weights = path.starts_with(MODEL_WEIGHTS) && path.ends_with(WEIGHTS);
+                is_word(path) && (weights || MODEL_FILES.contains(&path))
+            }
+        }
+    }
+
+    /// Needed files that the directory lacks; empty where it is complete.
+    pub(super) fn missing(self, dir: &Path) -> Vec<String> {
+        let mut missing = BTreeSet::new();
+        match self {
+            Self::Bundle => require_components(dir, &mut missing),
+            Self::Model => {
+                for file in &MODEL_FILES[..EVERY_MODEL] {
+                    require(dir, (*file).to_owned(), &mut missing);
+                }
+                require_weights(dir, "", &mut missing);
+            }
+        }
+        missing.into_iter().collect()
+    }
+}
+
+/// Whether the file is one of weights, the last that a directory needs to be complete.
+pub(super) fn is_weights(path: &str) -> bool {
+    path.ends_with(WEIGHTS)
+}
+
+fn is_of_bundle(path: &str) -> bool {
     if !path.split('/').all(is_word) {
         return false;
     }
@@ -40,21 +105,18 @@ pub(super) fn is_needed(path: &str) -> bool {
     }
 }
 
-/// Needed files that the directory lacks; empty for a complete bundle.
-pub(super) fn missing(dir: &Path) -> Vec<String> {
-    let mut missing = BTreeSet::new();
+fn require_components(dir: &Path, missing: &mut BTreeSet<String>) {
     for component in components(dir) {
         if component.starts_with(SCHEDULER) {
             continue;
         }
         if component.starts_with(TOKENIZER) {
-            require(dir, format!("{component}/tokenizer.json"), &mut missing);
+            require(dir, format!("{component}/tokenizer.json"), missing);
             continue;
         }
-        require(dir, format!("{component}/config.json"), &mut missing);
-        require_weights(dir, &component, &mut missing);
+        require(dir, format!("{component}/{CONFIG}"), missing);
+        require_weights(dir, &format!("{component}/"), missing);
     }
-    missing.into_iter().collect()
 }
 
 /// Components named by `model_index.json`: keys whose value is `[library, class]`.
@@ -83,9 +145,9 @@ fn require(dir: &Path, file: String, missing: &mut BTreeSet<String>) {
     }
 }
 
-/// Every shard that an index names, or at least one weight file.
-fn require_weights(dir: &Path, component: &str, missing: &mut BTreeSet<String>) {
-    let names: Vec<String> = fs::read_dir(dir.join(component))
+/// Every shard that an index names, or at least one weight file. `below` is empty or ends with a slash.
+fn require_weights(dir: &Path, below: &str, missing: &mut BTreeSet<String>) {
+    let names: Vec<String> = fs::read_dir(dir.join(below))
         .into_iter()
         .flatten()
         .flatten()
@@ -97,10 +159,10 @@ fn require_weights(dir: &Path, component: &str, missing: &mut BTreeSet<String>) 
         .filter(|name| name.ends_with(SHARD_INDEX))
         .collect();
     if indexes.is_empty() && !names.iter().any(|name| name.ends_with(WEIGHTS)) {
-        missing.insert(format!("{component}/*{WEIGHTS}"));
+        missing.insert(format!("{below}*{WEIGHTS}"));
     }
     for index in indexes {
-        let path = dir.join(component).join(index);
+        let path = dir.join(below).join(index);
         let parsed = fs::read(path)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
@@ -108,11 +170,11 @@ fn require_weights(dir: &Path, component: &str, missing: &mut BTreeSet<String>) 
             .as_ref()
             .and_then(|index| index.get("weight_map")?.as_object())
         else {
-            missing.insert(format!("{component}/{index} (unreadable)"));
+            missing.insert(format!("{below}{index} (unreadable)"));
             continue;
         };
         for shard in shards.values().filter_map(Value::as_str) {
-            require(dir, format!("{component}/{shard}"), missing);
+            require(dir, format!("{below}{shard}"), missing);
         }
     }
 }
@@ -133,7 +195,7 @@ mod tests {
             "tokenizer/merges.txt",
             "scheduler/scheduler_config.json",
         ] {
-            assert!(is_needed(path), "{path}");
+            assert!(Layout::Bundle.needs(path), "{path}");
         }
         for path in [
             "README.md",
@@ -148,7 +210,7 @@ mod tests {
             "/config.json",
             ".gitattributes",
         ] {
-            assert!(!is_needed(path), "{path}");
+            assert!(!Layout::Bundle.needs(path), "{path}");
         }
     }
 
@@ -166,7 +228,7 @@ mod tests {
                 "tokenizer": ["t", "Q"], "vae": ["d", "V"], "safety": [null, null]}"#,
         );
         assert_eq!(
-            missing(dir.path()),
+            Layout::Bundle.missing(dir.path()),
             [
                 "tokenizer/tokenizer.json",
                 "transformer/*.safetensors",
@@ -188,8 +250,49 @@ mod tests {
             r#"{"weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}"#,
         );
         write("transformer/m-1.safetensors", "");
-        assert_eq!(missing(dir.path()), ["transformer/m-2.safetensors"]);
+        assert_eq!(
+            Layout::Bundle.missing(dir.path()),
+            ["transformer/m-2.safetensors"]
+        );
         write("transformer/m-2.safetensors", "");
-        assert!(missing(dir.path()).is_empty());
+        assert!(Layout::Bundle.missing(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn one_model_lies_at_the_root() {
+        let files = ["config.json", "tokenizer.json"];
+        assert_eq!(Layout::of(|file| files.contains(&file)), Layout::Model);
+        assert_eq!(Layout::of(|_| true), Layout::Bundle);
+        assert_eq!(Layout::of(|_| false), Layout::Bundle);
+        for path in [
+            "config.json",
+            "chat_template.jinja",
+            "model.safetensors",
+            "model-00001-of-00002.safetensors",
+            "model.safetensors.index.json",
+        ] {
+            assert!(Layout::Model.needs(path), "{path}");
+        }
+        for path in [
+            "README.md",
+            "modeling.py",
+            "pytorch_model.bin",
+            "consolidated.safetensors",
+            "onnx/config.json",
+            "../model.safetensors",
+        ] {
+            assert!(!Layout::Model.needs(path), "{path}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("config.json"), "{}").unwrap();
+        assert_eq!(
+            Layout::Model.missing(dir.path()),
+            [
+                "*.safetensors",
+                "preprocessor_config.json",
+                "tokenizer.json",
+                "tokenizer_config.json"
+            ]
+        );
     }
 }

@@ -9,6 +9,7 @@ mod object_id;
 
 use std::path::PathBuf;
 
+use self::layout::Layout;
 use super::source::HubRef;
 
 /// How the hub may be used.
@@ -35,8 +36,31 @@ impl HubAccess {
 pub enum Wanted<'a> {
     /// All files of a diffusers bundle.
     Bundle,
+    /// All files of one model of transformers, as a judge is.
+    Model,
+    /// Either, whichever the repository holds.
+    Directory,
     /// One file.
     File(&'a str),
+}
+
+/// What is wanted, once it is known what the repository holds.
+#[derive(Clone, Copy)]
+enum Fetched<'a> {
+    Directory(Layout),
+    File(&'a str),
+}
+
+impl<'a> Wanted<'a> {
+    /// `has` says whether the repository holds a file.
+    fn of(self, has: impl Fn(&str) -> bool) -> Fetched<'a> {
+        match self {
+            Self::Bundle => Fetched::Directory(Layout::Bundle),
+            Self::Model => Fetched::Directory(Layout::Model),
+            Self::Directory => Fetched::Directory(Layout::of(has)),
+            Self::File(file) => Fetched::File(file),
+        }
+    }
 }
 
 /// Told about downloads as they go.
@@ -87,6 +111,11 @@ pub enum HubError {
     },
     #[error("{repository} is not a bundle in diffusers layout: it lacks {}", missing.join(", "))]
     NotABundle {
+        repository: String,
+        missing: Vec<String>,
+    },
+    #[error("{repository} is not one model in the layout of transformers: it lacks {}", missing.join(", "))]
+    NotAModel {
         repository: String,
         missing: Vec<String>,
     },
