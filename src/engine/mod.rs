@@ -21,7 +21,7 @@ pub use crate::pipelines::{
     error::{EditError, Stage},
     identity::{BundleIdentity, DeviceClass, RoleDtypes},
     image::{ImageError, ImageLimits, ImageWarning, OutputFormat, OutputSize, SourceImage},
-    judge::{JudgeError, JudgeIdentity, Score, ScoreInput, ScoreWarning, Verdict},
+    judge::{JudgeError, JudgeIdentity, Looked, Score, ScoreInput, ScoreWarning, Verdict},
     noise::{Grid, NoiseDraw},
     progress::{Observer, Progress, StageTimings},
     questions::{Answer, EditDescription, EditType, Question, QuestionKind, Shows},

@@ -3,7 +3,7 @@ use crate::pipelines::{edit::EditPipeline, judge::Judge};
 
 use super::{
     BundleIdentity, EditDescription, EditError, EditInput, EditOutput, EngineError, JudgeError,
-    JudgeIdentity, Observer, STEPS, Sampler, Score, ScoreInput, Sigmas, SigmasError,
+    JudgeIdentity, Looked, Observer, STEPS, Sampler, Score, ScoreInput, Sigmas, SigmasError,
 };
 
 /// Edits and scores, on the thread that made it.
@@ -24,11 +24,11 @@ pub trait Models: 'static {
     /// See [`JudgeError::Prompt`].
     fn check(&self, edit: &EditDescription) -> Result<(), JudgeError>;
 
-    /// One score. Called only where the profile has a judge.
+    /// One score, after those that `looked` remembers. Called only where the profile has a judge.
     ///
     /// # Errors
     /// See [`JudgeError`].
-    fn score(&mut self, input: &ScoreInput) -> Result<Score, JudgeError>;
+    fn score(&mut self, looked: &mut Looked, input: &ScoreInput) -> Result<Score, JudgeError>;
 }
 
 /// The models of a service.
@@ -114,7 +114,7 @@ impl Models for Resident {
         self.judge().check(edit)
     }
 
-    fn score(&mut self, input: &ScoreInput) -> Result<Score, JudgeError> {
-        self.judge().score(input)
+    fn score(&mut self, looked: &mut Looked, input: &ScoreInput) -> Result<Score, JudgeError> {
+        self.judge().score_after(looked, input)
     }
 }

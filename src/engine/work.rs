@@ -9,7 +9,7 @@ use ::image::RgbImage;
 use crate::pipelines::image;
 
 use super::{
-    EditDescription, EditInput, EditOutput, EngineError, ImageLimits, Models, NoiseSource,
+    EditDescription, EditInput, EditOutput, EngineError, ImageLimits, Looked, Models, NoiseSource,
     OutputFormat, OutputSize, PreprocessRule, Profile, Score, ScoreInput,
 };
 
@@ -66,17 +66,18 @@ impl EditWork {
     }
 }
 
-/// Scores pair by pair, and stops between two where the client has left.
+/// Scores pair by pair, and stops between two where the client has left. Edits of one reference share what is seen of it.
 pub(super) fn scores<I: std::borrow::Borrow<ScoreInput>>(
     models: &mut impl Models,
     pairs: impl Iterator<Item = I>,
     left: &Left,
 ) -> Result<Vec<Score>, EngineError> {
+    let mut looked = Looked::default();
     let score = |(item, pair): (usize, I)| {
         if left() {
             return Err(EngineError::ClientLeft);
         }
-        let scored = models.score(pair.borrow());
+        let scored = models.score(&mut looked, pair.borrow());
         scored.map_err(|source| EngineError::Judge { item, source })
     };
     pairs.enumerate().map(score).collect()

@@ -12,9 +12,9 @@ use candle_core::Device;
 use image::{Rgb, RgbImage};
 use npedit::engine::{
     BundleIdentity, DeviceClass, EditDescription, EditError, EditInput, EditOutput, EditedImage,
-    Grid, JudgeError, JudgeIdentity, JudgeProfile, Models, NoiseDraw, NoiseSource, Observer,
-    Profile, Progress, RoleDtypes, STEPS, Sampler, Score, ScoreInput, Sigmas, StageTimings,
-    Verdict,
+    Grid, JudgeError, JudgeIdentity, JudgeProfile, Looked, Models, NoiseDraw, NoiseSource,
+    Observer, Profile, Progress, RoleDtypes, STEPS, Sampler, Score, ScoreInput, Sigmas,
+    StageTimings, Verdict,
 };
 
 /// Instruction that makes the stub panic.
@@ -88,7 +88,7 @@ impl Models for Stub {
     }
 
     /// Edit success is how red the edited picture is.
-    fn score(&mut self, input: &ScoreInput) -> Result<Score, JudgeError> {
+    fn score(&mut self, _: &mut Looked, input: &ScoreInput) -> Result<Score, JudgeError> {
         self.0.scored.fetch_add(1, SeqCst);
         match input.edit.instruction.as_str() {
             PANIC => panic!("{PANIC}"),

@@ -3,19 +3,19 @@ mod answers;
 mod calibration;
 pub mod check;
 mod error;
+mod looked;
 mod score;
 mod warning;
-
-use std::collections::HashMap;
 
 use candle_core::{DType, Tensor};
 use image::RgbImage;
 
-use self::answers::AnswerTokens;
+use self::{answers::AnswerTokens, looked::Seen};
 pub use self::{
     answers::{AnswerLogits, Spelling},
     calibration::{Calibration, CalibrationError, Temperatures},
     error::JudgeError,
+    looked::Looked,
     score::{Overall, Score, Verdict},
     warning::ScoreWarning,
 };
@@ -27,7 +27,7 @@ use crate::{
     models::{
         error::LoadResult,
         folder::Folder,
-        vlm::{Illustrated, ImageTokens, Picture, Prompt, Rounding, Shown, VisionLanguageModel},
+        vlm::{Illustrated, Picture, Prompt, Rounding, VisionLanguageModel},
     },
     nn::{Activations, Compute},
 };
@@ -146,13 +146,28 @@ impl Judge {
     /// # Errors
     /// See [`JudgeError`].
     pub fn score(&self, input: &ScoreInput) -> Result<Score, JudgeError> {
+        self.score_after(&mut Looked::default(), input)
+    }
+
+    /// As [`Self::score`], of one edit after another; a reference that was `looked` at just before is not looked at again.
+    ///
+    /// # Errors
+    /// See [`JudgeError`].
+    pub fn score_after(
+        &self,
+        looked: &mut Looked,
+        input: &ScoreInput,
+    ) -> Result<Score, JudgeError> {
         let mut questions = self.settings.questions.about(&input.edit);
         questions.extend(input.questions.iter().cloned());
         let pair = Pair {
             reference: self.picture(&input.reference)?,
             edited: self.picture(&input.edited)?,
         };
-        let logits = self.ask(&pair, &questions)?;
+        let mut seen = looked.at(&input.reference);
+        let states = self.states(&pair, &questions, &mut seen)?;
+        looked.keep(seen);
+        let logits = self.tokens.logits(self.model.decoder(), &states)?;
         let warnings = warning::of(input, &self.settings.questions);
         score::score(questions, &logits, &self.settings, warnings)
     }
@@ -162,7 +177,7 @@ impl Judge {
     /// # Errors
     /// See [`JudgeError`].
     pub fn ask(&self, pair: &Pair, questions: &[Question]) -> Result<AnswerLogits, JudgeError> {
-        let states = self.states(pair, questions)?;
+        let states = self.states(pair, questions, &mut Seen::default())?;
         // 6 answer       states     -> logits of Yes and No
         Ok(self.tokens.logits(self.model.decoder(), &states)?)
     }
@@ -176,7 +191,7 @@ impl Judge {
         pair: &Pair,
         questions: &[Question],
     ) -> Result<(AnswerLogits, Tensor), JudgeError> {
-        let states = self.states(pair, questions)?;
+        let states = self.states(pair, questions, &mut Seen::default())?;
         let decoder = self.model.decoder();
         Ok((
             self.tokens.logits(decoder, &states)?,
@@ -185,9 +200,13 @@ impl Judge {
     }
 
     /// What the judge is about to say to each question, `[Q, D]`.
-    fn states(&self, pair: &Pair, questions: &[Question]) -> Result<Tensor, JudgeError> {
+    fn states(
+        &self,
+        pair: &Pair,
+        questions: &[Question],
+        seen: &mut Seen,
+    ) -> Result<Tensor, JudgeError> {
         self.check_sizes(pair)?;
-        let mut seen = HashMap::new();
         let mut states = Vec::new();
         for questions in questions.chunks(MAX_BATCH) {
             // 1 prompt       question   -> text and ids
@@ -195,7 +214,7 @@ impl Judge {
             // 3 look         values     -> image tokens, once for each picture
             let items = questions
                 .iter()
-                .map(|question| self.illustrate(pair, question, &mut seen))
+                .map(|question| self.illustrate(pair, question, seen))
                 .collect::<Result<Vec<_>, _>>()?;
             // 4 sequence     items      -> one row of tokens, their common start once
             let sequence = self.model.sequence(&items)?;
@@ -220,19 +239,19 @@ impl Judge {
         &self,
         pair: &Pair,
         question: &Question,
-        seen: &mut HashMap<(Which, Shown), ImageTokens>,
+        seen: &mut Seen,
     ) -> Result<Illustrated, JudgeError> {
         let shows = shown_by(question);
         let prompt = self.prompt(question)?;
         let shown = self.model.shown(shows.len());
         let mut images = Vec::with_capacity(shows.len());
         for which in shows {
-            let tokens = match seen.get(&(*which, shown)) {
+            let tokens = match seen.of(*which).get(&shown) {
                 Some(tokens) => tokens.clone(),
                 None => {
                     let picture = which.of(pair);
                     let tokens = self.model.look(&self.model.pixel_values(picture, shown)?)?;
-                    seen.insert((*which, shown), tokens.clone());
+                    seen.of(*which).insert(shown, tokens.clone());
                     tokens
                 }
             };

@@ -92,6 +92,38 @@ fn a_score_is_the_product_of_its_two_questions() {
 }
 
 #[test]
+fn edits_of_one_reference_score_together_as_they_score_alone() {
+    let judge = judge(DType::F32, Spelling::Exact);
+    let mut inputs = [
+        EditType::Add,
+        EditType::Remove,
+        EditType::Add,
+        EditType::Style,
+    ]
+    .map(|edit_type| input(edit_type, "the boat"));
+    inputs[1].edited = image(50, 60, 3);
+    // of the same size, and another one
+    inputs[2].reference = image(40, 30, 4);
+    inputs[3].reference = image(40, 30, 4);
+    let mut looked = Looked::default();
+    for input in &inputs {
+        let after = judge.score_after(&mut looked, input).unwrap();
+        assert_eq!(after, judge.score(input).unwrap());
+        let known = looked.at(&input.reference).reference;
+        assert_eq!(
+            known.len(),
+            1,
+            "the reference is shown beside the edited picture"
+        );
+        judge.score_after(&mut looked, input).unwrap();
+        let still = looked.at(&input.reference).reference;
+        for (shown, tokens) in known {
+            assert_eq!(still[&shown].features.id(), tokens.features.id());
+        }
+    }
+}
+
+#[test]
 fn a_temperature_softens_the_answer() {
     let judge = judge(DType::F32, Spelling::Exact);
     let sharp = judge.score(&input(EditType::Add, "")).unwrap().verdicts[0].clone();
