@@ -10,7 +10,6 @@ processes that take turns. Prints markdown; `benches/README.md` says what is com
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from statistics import median
@@ -18,7 +17,7 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from side_by_side import REPOSITORY, random_bundle
+from side_by_side import REPOSITORY, built, random_bundle
 from sides import Side
 
 QUESTIONS = [
@@ -43,7 +42,7 @@ def main():
     options = parse()
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    binaries = build()
+    binaries = built(["npedit", "score"])
     bundle = options.bundle or random_bundle(binaries["npedit"], work, options.preset)
     environment = dict(os.environ, RAYON_NUM_THREADS=str(options.threads), OMP_NUM_THREADS=str(options.threads))
     worker = REPOSITORY / "benches" / "peer" / "judge.py"
@@ -90,14 +89,6 @@ def pictures(work, side):
         Image.fromarray(((np.stack(waves, axis=-1) + 1.0) * 127.5).astype(np.uint8)).save(path)
         paths[name] = str(path)
     return paths
-
-
-def build():
-    """Release builds of the binary and of the bench that judges on demand -> their paths by name"""
-    command = ["cargo", "build", "--release", "--bin", "npedit", "--bench", "score", "--message-format=json-render-diagnostics"]
-    done = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE)
-    messages = [json.loads(line) for line in done.stdout.splitlines()]
-    return {m["target"]["name"]: m["executable"] for m in messages if m.get("executable")}
 
 
 def parse():

@@ -38,7 +38,7 @@ def main():
     options = parse()
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    binaries = build(options)
+    binaries = built(["npedit", "edit"], ["--features", "cuda"] if options.device == "cuda" else [])
     bundle = options.bundle or random_bundle(binaries["npedit"], work, options.preset)
     environment = dict(os.environ, RAYON_NUM_THREADS=str(options.threads), OMP_NUM_THREADS=str(options.threads))
     place = ["--device", options.device, "--dtype", options.dtype]
@@ -76,10 +76,10 @@ def parse():
     return arguments.parse_args()
 
 
-def build(options):
-    """Release builds of the binary and of the bench that runs edits on demand -> their paths by name"""
-    features = ["--features", "cuda"] if options.device == "cuda" else []
-    command = ["cargo", "build", "--release", "--bin", "npedit", "--bench", "edit", *features]
+def built(names, features=()):
+    """Release builds of the binary and of a bench that works on demand -> their paths by name"""
+    binary, bench = names
+    command = ["cargo", "build", "--release", "--bin", binary, "--bench", bench, *features]
     done = subprocess.run(
         [*command, "--message-format=json-render-diagnostics"], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE
     )

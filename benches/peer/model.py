@@ -102,6 +102,10 @@ class Peer:
 
     # --- transformer ------------------------------------------------------------------------
 
+    def run(self, block, *arguments):
+        """Every transformer block passes here; training checkpoints it."""
+        return block(*arguments)
+
     def patchify(self, latents):
         """[B, C, h, w] -> [B, h/p * w/p, p * p * C], a patch is (row, column, channel)"""
         batch, channels, height, width = latents.shape
@@ -150,7 +154,7 @@ class Peer:
             caption_mask = (torch.arange(caption_length) < torch.tensor(lengths)[:, None]).to(self.device)
             mask = torch.cat([image_mask, caption_mask], dim=1)
         for layer in model.context_refiner:
-            caption = layer(caption, caption_mask, rope[:, image_length:])
+            caption = self.run(layer, caption, caption_mask, rope[:, image_length:])
 
         pad = image_length - 2 * tokens
         return Conditioning(
@@ -173,10 +177,10 @@ class Peer:
         image = torch.cat(parts, dim=1)
         times = torch.cat([cond.clean, noisy])
         for layer in model.noise_refiner:
-            image = two_time_block(layer, image, cond.image_rope, cond.image_mask, (times, reference.shape[1]))
+            image = self.run(two_time_block, layer, image, cond.image_rope, cond.image_mask, (times, reference.shape[1]))
         tokens = torch.cat([image, cond.caption], dim=1)
         for layer in model.layers:
-            tokens = two_time_block(layer, tokens, cond.rope, cond.mask, (times, reference.shape[1]))
+            tokens = self.run(two_time_block, layer, tokens, cond.rope, cond.mask, (times, reference.shape[1]))
         start = reference.shape[1]
         output = self.final_layer(tokens[:, start : start + target.shape[1]], c=noisy)
         return -self.unpatchify(output, *latents.shape[2:])

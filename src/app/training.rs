@@ -23,7 +23,7 @@ impl Loader<'_> {
         };
         let bundle = EditBundle::load(&source, &placement);
         let mut bundle = bundle.map_err(|error| refused(error, &source.name))?;
-        let teacher = source.teacher(&placement);
+        let teacher = source.teacher(&bundle.generator, &placement);
         let teacher = teacher.map_err(|error| refused(error.into(), &source.name))?;
         let activations = match recipe.memory {
             Memory::Keep => Activations::Keep,

@@ -41,14 +41,16 @@ impl Linear {
 
     /// `[.., in]` to `[.., out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.base(x)?;
-        match &self.lora {
-            Some(lora) => {
-                let beside = lora.forward(&rows(x)?)?;
-                &y + beside.reshape(y.shape())?
-            }
-            None => Ok(y),
+        let Some(lora) = &self.lora else {
+            return self.base(x);
+        };
+        let on_host = is_host_float(x) && lora.a.dtype() == x.dtype();
+        if on_host && !self.is_trained() {
+            return self.with_branch(x, lora);
         }
+        let y = self.base(x)?;
+        let beside = lora.forward(&rows(x)?)?;
+        &y + beside.reshape(y.shape())?
     }
 
     /// Whether the input alone can have a gradient.
@@ -58,6 +60,21 @@ impl Linear {
 
     fn is_trained(&self) -> bool {
         self.weight.track_op() || self.bias.as_ref().is_some_and(Tensor::track_op)
+    }
+
+    /// Layer and branch as one node of the graph: candle clears and adds a gradient for each.
+    fn with_branch(&self, x: &Tensor, lora: &Lora) -> Result<Tensor> {
+        let plain = x.detach();
+        let low = lora.low(&rows(&plain)?)?;
+        let y = self.value(&plain)?;
+        let value = (&y + lora.value(&low)?.reshape(y.shape())?)?;
+        let layer = self.clone();
+        let (branch, inputs) = (lora.clone(), [x, &lora.a, &lora.b]);
+        graft(inputs, value, move |[x, _, _], grad| {
+            let beside = branch.gradients([&rows(x)?, &low], &rows(grad)?)?;
+            let of_x = (layer.input_gradient(grad)? + beside.of_x.reshape(x.shape())?)?;
+            Ok([Some(of_x), Some(beside.of_a), Some(beside.of_b)])
+        })
     }
 
     fn base(&self, x: &Tensor) -> Result<Tensor> {

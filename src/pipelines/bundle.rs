@@ -190,12 +190,19 @@ impl BundleSource {
         Ok(BundleSettings::parse(&self.files.read(bundle::FILE_NAME)?)?)
     }
 
-    /// Loads the text-to-image model that the editor is held to: `teacher/`, else the transformer that other generator weights
-    /// stand in for, else the generator as it is.
+    /// The text-to-image model that the editor is held to: `teacher/`, else the transformer that other generator weights stand
+    /// in for, else the `generator` as it is, whose weights are then shared.
     ///
     /// # Errors
     /// Weights that are not those of the config.
-    pub fn teacher(&self, placement: &Placement) -> Result<Transformer, LoadError> {
+    pub fn teacher(
+        &self,
+        generator: &Generator,
+        placement: &Placement,
+    ) -> Result<Transformer, LoadError> {
+        if self.generator == GeneratorWeights::Bundle && !self.has_teacher() {
+            return Ok(generator.0.with_padding(PaddingAttention::Attend));
+        }
         let config = zimage::Config::read(&self.files)?;
         Transformer::load(
             &config,
@@ -205,14 +212,21 @@ impl BundleSource {
     }
 
     fn teacher_weights(&self) -> Result<Weights, LoadError> {
+        let directory = if self.has_teacher() {
+            TEACHER
+        } else {
+            "transformer"
+        };
+        Weights::safetensors(&self.files, directory)
+    }
+
+    fn has_teacher(&self) -> bool {
         let names = [
             "diffusion_pytorch_model.safetensors",
             "diffusion_pytorch_model.safetensors.index.json",
         ];
-        let own = names
-            .iter()
-            .any(|name| self.files.exists(&format!("{TEACHER}/{name}")));
-        Weights::safetensors(&self.files, if own { TEACHER } else { "transformer" })
+        let mut names = names.iter();
+        names.any(|name| self.files.exists(&format!("{TEACHER}/{name}")))
     }
 
     /// Hex sha256 of the generator's weights: what an adapter names its base by.

@@ -58,7 +58,10 @@ pub(super) fn check(recipe: &Recipe, models: &Models, sets: &Sets) -> RunResult<
 }
 
 /// Stage and optimiser at the first step of `generator`.
-pub(super) fn trainer<'a>(
+///
+/// # Errors
+/// No judge where the stage asks one, or models that refuse.
+pub fn trainer<'a>(
     recipe: &Recipe,
     models: &'a Models,
     sets: &Sets,
@@ -69,7 +72,10 @@ pub(super) fn trainer<'a>(
 }
 
 /// The editor that is trained, as it is before the first step.
-pub(super) fn generator(recipe: &Recipe, models: &Models) -> RunResult<Tuned> {
+///
+/// # Errors
+/// A layer that is to be trained and does not exist, or a device that refuses.
+pub fn generator(recipe: &Recipe, models: &Models) -> RunResult<Tuned> {
     tuned(recipe, &recipe.tuning, models, Role::Generator)
 }
 

@@ -8,13 +8,14 @@ mod samples;
 
 use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf};
 
-use self::{directory::Identity, samples::Samples};
 pub use self::{
+    build::{generator, trainer},
     directory::RunDirectory,
     error::{RunError, RunResult},
     grid::Grid,
     result::Written,
 };
+use self::{directory::Identity, samples::Samples};
 use super::{
     instruction_set::InstructionSet,
     recipe::{Loaded, Recipe},
@@ -93,8 +94,8 @@ pub fn run(
     let _alone = directory.lock()?;
     directory.claim(&Identity::of(recipe, models, sets))?;
     // 3 build       models, rows, recipe -> trainer
-    let generator = build::generator(recipe, models)?;
-    let mut trainer = build::trainer(recipe, models, sets, generator.clone())?;
+    let generator = generator(recipe, models)?;
+    let mut trainer = trainer(recipe, models, sets, generator.clone())?;
     // 4 resume      newest whole checkpoint -> trainer
     resume(&mut trainer, directory, observer)?;
     // 5 steps
