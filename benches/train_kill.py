@@ -18,7 +18,7 @@ from side_by_side import REPOSITORY, built, inputs
 from train_side_by_side import CAPTION, INSTRUCTION
 
 # What a line of metrics.jsonl says of the machine, not of the run.
-OF_THE_MACHINE = {"samples_per_sec"}
+OF_THE_MACHINE = {"samples_per_sec", "wall_secs"}
 RECIPE = """
 steps = {steps}
 seed = 7
