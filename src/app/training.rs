@@ -32,7 +32,7 @@ impl Loader<'_> {
         };
         bundle.vae = bundle.vae.with_activations(activations.clone());
         let judge = match recipe.stage {
-            StageChoice::NpEdit => self.judge(files)?,
+            StageChoice::NpEdit | StageChoice::FlowGrpo => self.judge(files)?,
             StageChoice::WarmUp | StageChoice::Supervised => None,
         };
         Ok(Models {

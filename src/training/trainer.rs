@@ -32,6 +32,8 @@ pub struct StepReport {
     pub skipped: Option<Skipped>,
     pub wall_secs: f64,
     pub samples_per_sec: f64,
+    /// Questions that the judge has answered since the run began, each about one edit.
+    pub judge_calls: u64,
     /// Mean of every loss term, unweighted, and of the probability of the right answer to each question.
     #[serde(flatten)]
     pub terms: BTreeMap<&'static str, f64>,
@@ -49,12 +51,14 @@ pub struct Trainer<'a> {
     /// Steps done.
     done: u64,
     skipped_in_a_row: u32,
+    judge_calls: u64,
 }
 
 const PREFIX: &str = "trained";
 const EMA: &str = "ema.";
 const DONE: &str = "step";
 const SKIPPED: &str = "skipped_in_a_row";
+const JUDGE_CALLS: &str = "judge_calls";
 
 impl<'a> Trainer<'a> {
     /// # Errors
@@ -73,6 +77,7 @@ impl<'a> Trainer<'a> {
             seed: recipe.seed,
             done: 0,
             skipped_in_a_row: 0,
+            judge_calls: 0,
         })
     }
 
@@ -119,6 +124,7 @@ impl<'a> Trainer<'a> {
             }
         }
         self.done += 1;
+        self.judge_calls += terms.judge_calls();
         self.skipped_in_a_row = match skipped {
             Some(_) => self.skipped_in_a_row + 1,
             None => 0,
@@ -132,6 +138,7 @@ impl<'a> Trainer<'a> {
             skipped,
             wall_secs: wall.as_secs_f64(),
             samples_per_sec: per_second(self.stage.rows_per_step(), wall),
+            judge_calls: self.judge_calls,
             terms: terms.means(),
         })
     }
@@ -148,7 +155,12 @@ impl<'a> Trainer<'a> {
                 .extend(averages.map(|(name, average)| (format!("{EMA}{name}"), average.clone())));
         }
         self.stage.save(&mut state);
-        for (name, number) in [(DONE, self.done), (SKIPPED, self.skipped_in_a_row.into())] {
+        let numbers = [
+            (DONE, self.done),
+            (SKIPPED, self.skipped_in_a_row.into()),
+            (JUDGE_CALLS, self.judge_calls),
+        ];
+        for (name, number) in numbers {
             state.facts.insert(name.into(), number.to_string());
         }
         state
@@ -171,6 +183,7 @@ impl<'a> Trainer<'a> {
         self.stage.restore(state)?;
         self.done = state.number(DONE)?;
         self.skipped_in_a_row = state.number(SKIPPED)?.try_into().unwrap_or(u32::MAX);
+        self.judge_calls = state.number(JUDGE_CALLS)?;
         Ok(())
     }
 

@@ -33,6 +33,15 @@ fn a_run_leaves_metrics_pictures_and_an_adapter_that_was_trained() {
             "{term}: {metrics:?}"
         );
     }
+    let calls: Vec<_> = metrics
+        .iter()
+        .map(|line| line["judge_calls"].as_u64().unwrap())
+        .collect();
+    // of three items a step, every one that is not replayed is asked about once or twice
+    assert!(
+        calls.is_sorted() && (4..=24).contains(&calls[3]),
+        "{calls:?}"
+    );
     for step in [2, 4] {
         let picture = image::open(place.out(&format!("samples/step-00000{step}.png"))).unwrap();
         assert!(picture.width() > 3 * 64, "{picture:?}");

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 mod crash;
 mod finished;
+mod flow_grpo;
 #[path = "../cli/process.rs"]
 mod process;
 mod refused;

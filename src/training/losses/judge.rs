@@ -1,7 +1,10 @@
 //! The judge's answers as a loss.
 use candle_core::{D, Result, Tensor, bail};
 
-use crate::pipelines::{judge::AnswerLogits, questions::Answer};
+use crate::pipelines::{
+    judge::AnswerLogits,
+    questions::{Answer, Question, QuestionKind},
+};
 
 /// Share of the margin that counts at the first step.
 const RAMP_START: f64 = 0.1;
@@ -34,6 +37,19 @@ pub fn answer_losses(
     });
     let signs = Tensor::from_iter(signs, margin.device())?.to_dtype(margin.dtype())?;
     softplus(&(margin * signs)?)
+}
+
+/// Probability of the right answer, and the term that it is reported as.
+pub fn right_answer(question: &Question, margin: f64) -> (&'static str, f64) {
+    let sign = match question.expected {
+        Answer::Yes => 1.0,
+        Answer::No => -1.0,
+    };
+    let term = match question.kind {
+        QuestionKind::Preservation => "p_yes_identity",
+        QuestionKind::Edit | QuestionKind::Custom => "p_yes_edit",
+    };
+    (term, 1.0 / (1.0 + libm::exp(-sign * margin)))
 }
 
 /// Cross-entropy of each answer over the whole `vocabulary` `[Q, V]`, `[Q]`: the paper's ablation of [`answer_losses`].

@@ -1,6 +1,7 @@
 //! Settings with a fixed list of names.
 use crate::{
     config::Choice,
+    pipelines::judge::Overall,
     training::{
         learning_rate::Decay, losses::dmd::Normaliser, stages::np_edit::AnswerLoss,
         unroll::GradientThrough,
@@ -13,6 +14,7 @@ pub enum StageChoice {
     NpEdit,
     WarmUp,
     Supervised,
+    FlowGrpo,
 }
 
 impl Choice for StageChoice {
@@ -20,6 +22,7 @@ impl Choice for StageChoice {
         ("np_edit", Self::NpEdit),
         ("warm_up", Self::WarmUp),
         ("supervised", Self::Supervised),
+        ("flow_grpo", Self::FlowGrpo),
     ];
 }
 
@@ -32,6 +35,11 @@ pub enum TuningChoice {
 
 impl Choice for TuningChoice {
     const ALL: &'static [(&'static str, Self)] = &[("lora", Self::Lora), ("full", Self::Full)];
+}
+
+impl Choice for Overall {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("product", Self::Product), ("mean", Self::Mean)];
 }
 
 impl Choice for Decay {

@@ -2,12 +2,12 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    Batch, Data, FakeScore, Flow, LoraChoice, Losses, ModelChoice, OptimiserChoice, Recipe,
+    Batch, Data, FakeScore, Flow, Grpo, LoraChoice, Losses, ModelChoice, OptimiserChoice, Recipe,
     Samples, StageChoice, Tuning, TuningChoice, UnrollChoice,
 };
 use crate::{
     config::{Issue, Layers, Reader},
-    pipelines::questions::EditType,
+    pipelines::{questions::EditType, sigmas::STEPS},
     training::{
         guard::Guard,
         learning_rate::LearningRate,
@@ -21,6 +21,8 @@ use crate::{
 /// Largest of anything that has no natural limit.
 const MOST: i64 = 1 << 40;
 const MOST_WEIGHT: f64 = 1e6;
+/// As many as an edit can have.
+const MOST_SAMPLING_STEPS: i64 = *STEPS.end() as i64;
 
 pub(super) fn compile(
     layers: &Layers,
@@ -69,6 +71,15 @@ pub(super) fn compile(
             shift: read.number("flow.shift", 1e-3..=1e3),
             text_dropout: read.number("flow.text_dropout", 0.0..=1.0),
             logit_normal_weight: read.boolean("flow.logit_normal_weight"),
+        },
+        grpo: Grpo {
+            group: read.integer("grpo.group", 2..=1024),
+            sampling_steps: read.integer("grpo.sampling_steps", 2..=MOST_SAMPLING_STEPS),
+            noise_level: read.number("grpo.noise_level", 1e-3..=10.0),
+            reward: read.choice("grpo.reward"),
+            updates: read.integer("grpo.updates", 1..=64),
+            clip_range: read.number("grpo.clip_range", 1e-12..=1.0),
+            kl: read.number("grpo.kl", 0.0..=MOST_WEIGHT),
         },
         checkpoint_every: read.integer("checkpoint.every", 1..=MOST),
         samples: Samples {

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     config::{Issue, Layers},
-    pipelines::questions::EditType,
+    pipelines::{judge::Overall, questions::EditType},
 };
 
 /// Every key with its default.
@@ -48,6 +48,7 @@ pub struct Recipe {
     pub guidance: Guidance,
     pub fake_score: FakeScore,
     pub flow: Flow,
+    pub grpo: Grpo,
     pub checkpoint_every: u64,
     pub samples: Samples,
 }
@@ -137,6 +138,23 @@ pub struct Flow {
     pub shift: f64,
     pub text_dropout: f64,
     pub logit_normal_weight: bool,
+}
+
+/// Of the stage with rewards.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grpo {
+    /// Edits of every row, at least 2.
+    pub group: usize,
+    /// At least 2.
+    pub sampling_steps: usize,
+    pub noise_level: f64,
+    /// How the judge's probabilities become one number.
+    pub reward: Overall,
+    /// Optimiser steps on every batch, at least 1.
+    pub updates: u64,
+    pub clip_range: f64,
+    /// What the divergence from the base counts.
+    pub kl: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -57,6 +57,11 @@ fn what_contradicts_itself_is_refused() {
         message.contains("2 mistakes") && message.contains("data.replay_share"),
         "{message}"
     );
+    let error = read("[data]\nrows = \"a\"\n[grpo]\ngroup = 1\nreward = \"sum\"\n");
+    let message = error.unwrap_err().to_string();
+    for part in ["2 mistakes", "grpo.group = 1", "\"mean\""] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
     let missing = Recipe::read(Path::new("/nowhere.toml")).unwrap_err();
     assert!(missing.to_string().contains("/nowhere.toml"), "{missing}");
 }

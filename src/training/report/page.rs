@@ -78,6 +78,12 @@ fn numbers(metrics: &Metrics) -> Vec<(&'static str, String)> {
         ("skipped", metrics.skipped().len().to_string()),
         ("time in steps", duration(metrics.wall_secs())),
     ];
+    match metrics.series("judge_calls").last() {
+        Some((_, calls)) if *calls > 0.0 => {
+            numbers.push(("questions to the judge", calls.to_string()));
+        }
+        _ => {}
+    }
     let last = |name: &str| {
         let series = metrics.series(name);
         let count = series.len().div_ceil(LAST_SHARE);

@@ -48,8 +48,8 @@ const LAST: [(&str, &str); 2] = [
     ),
     ("learning_rate", "Size of the optimiser's step."),
 ];
-/// Numbers about the machine, not the model.
-const NOT_DRAWN: [&str; 1] = ["samples_per_sec"];
+/// Numbers about what a run costs, not about the model.
+const NOT_DRAWN: [&str; 2] = ["samples_per_sec", "judge_calls"];
 
 impl Panel {
     /// Everything that was measured, once.
@@ -115,7 +115,7 @@ mod tests {
         let lines = [1, 2].map(|step| {
             let line = serde_json::json!({
                 "step": step, "loss": 1.0, "grad_norm": 2.0, "learning_rate": 1e-4, "samples_per_sec": 3.0,
-                "wall_secs": 1.0, "dmd": 0.5, "p_yes_edit": 0.25, "p_yes_identity": 0.75, "new_term": 1.0,
+                "judge_calls": 4, "wall_secs": 1.0, "dmd": 0.5, "p_yes_edit": 0.25, "p_yes_identity": 0.75, "new_term": 1.0,
             });
             serde_json::from_value(line).unwrap()
         });

@@ -17,7 +17,7 @@ fn directory() -> (tempfile::TempDir, RunDirectory, Grid) {
         picture.save(directory.sample(step.into())).unwrap();
     }
     let metrics = (1..=30).map(|step| {
-        serde_json::json!({"step": step, "loss": 3.0 / f64::from(step), "grad_norm": 1.0, "wall_secs": 2.5}).to_string()
+        serde_json::json!({"step": step, "loss": 3.0 / f64::from(step), "grad_norm": 1.0, "wall_secs": 2.5, "judge_calls": 6 * step}).to_string()
     });
     let metrics: Vec<_> = metrics.collect();
     fs::write(directory.metrics(), metrics.join("\n")).unwrap();
@@ -46,6 +46,7 @@ fn a_report_is_one_file_that_names_everything_and_escapes_it() {
         "<h1>np_edit</h1>",
         "<b>30</b>",
         "1 min 15 s",
+        "<b>180</b>",
         "sha256-1234",
         "my &lt;bundle&gt;",
         "<b>bold</b>"

@@ -13,13 +13,14 @@ use crate::{
     },
     training::{
         conditioning::Conditioner,
-        error::TrainingResult,
+        error::{TrainingError, TrainingResult},
         instruction_set::{BadRow, Row},
         optimiser::AdamWSettings,
-        order::Order,
+        order::{Order, Shares},
         recipe::{LoraChoice, Recipe, StageChoice, Tuning},
         stages::{
             Stage,
+            flow_grpo::{self, FlowGrpo},
             flow_matching::{FlowMatching, Target},
             np_edit::{FakeScoreSettings, Frozen, Learners, NpEdit, Rows, Settings},
         },
@@ -32,7 +33,10 @@ use crate::{
 pub(super) fn check(recipe: &Recipe, models: &Models, sets: &Sets) -> RunResult<()> {
     let captions = recipe.losses.weights.dmd > 0.0;
     let (stage, what, has): (_, _, fn(&Row) -> bool) = match recipe.stage {
-        StageChoice::NpEdit if models.judge.is_none() => return Err(RunError::NoJudge),
+        StageChoice::NpEdit | StageChoice::FlowGrpo if models.judge.is_none() => {
+            return Err(RunError::NoJudge);
+        }
+        StageChoice::FlowGrpo => return Ok(()),
         StageChoice::NpEdit if captions => ("np_edit", "an edited_caption", |row| {
             row.edited_caption.is_some()
         }),
@@ -115,6 +119,19 @@ fn stage<'a>(
             let stage = NpEdit::new(settings, rows, conditioner, frozen, learners)?;
             return Ok(Box::new(stage));
         }
+        StageChoice::FlowGrpo => {
+            let judge = models.judge.as_ref().ok_or(RunError::NoJudge)?;
+            let sigmas = models.bundle.sigmas(recipe.grpo.sampling_steps);
+            let sigmas = sigmas.map_err(TrainingError::from)?;
+            let order = order(Shares::default());
+            return Ok(Box::new(FlowGrpo::new(
+                (recipe.batch, recipe.grpo),
+                &sigmas,
+                flow_grpo::Rows { rows, order },
+                (conditioner, judge),
+                generator,
+            )));
+        }
         StageChoice::WarmUp => Target::Reference,
         StageChoice::Supervised => Target::Edited,
     };
@@ -123,7 +140,7 @@ fn stage<'a>(
         target,
         batch: recipe.batch,
         flow: recipe.flow,
-        order: order(crate::training::order::Shares::default()),
+        order: order(Shares::default()),
         rows,
         conditioner,
     }))

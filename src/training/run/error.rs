@@ -24,7 +24,7 @@ pub enum RunError {
         rows: Vec<BadRow>,
     },
     #[error(
-        "the stage np_edit asks a judge, and none is named; set model.judge in the recipe, or judge.reference in the settings"
+        "the stages np_edit and flow_grpo ask a judge, and none is named; set model.judge in the recipe, or judge.reference in the settings"
     )]
     NoJudge,
     #[error(

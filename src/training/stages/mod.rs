@@ -1,4 +1,5 @@
 //! What a step computes gradients of.
+pub mod flow_grpo;
 pub mod flow_matching;
 pub mod np_edit;
 

@@ -11,11 +11,11 @@ use crate::{
     models::vlm::{Picture, Rounding},
     pipelines::{
         judge::{Pair, unit},
-        questions::{Answer, Question, QuestionKind},
+        questions::{Question, QuestionKind},
     },
     training::{
         error::TrainingResult,
-        losses::judge::{answer_losses, ramp, vocabulary_losses},
+        losses::judge::{answer_losses, ramp, right_answer, vocabulary_losses},
         terms::Terms,
     },
 };
@@ -60,16 +60,10 @@ impl NpEdit<'_> {
                 (logits, losses)
             }
         };
+        terms.asked(questions.len());
         for (question, margin) in questions.iter().zip(in_double(&logits.margin()?.detach())?) {
-            let sign = match question.expected {
-                Answer::Yes => 1.0,
-                Answer::No => -1.0,
-            };
-            let name = match question.kind {
-                QuestionKind::Preservation => "p_yes_identity",
-                QuestionKind::Edit | QuestionKind::Custom => "p_yes_edit",
-            };
-            terms.add(name, 1.0 / (1.0 + libm::exp(-sign * margin)));
+            let (name, probability) = right_answer(question, margin);
+            terms.add(name, probability);
         }
         Ok(losses.mean_all()?)
     }
