@@ -47,6 +47,15 @@ pub enum AppError {
         source: LoadError,
     },
     #[error(
+        "losses.lpips_weights: {}: {source}; the README says how to make the file",
+        path.display()
+    )]
+    Lpips {
+        path: PathBuf,
+        #[source]
+        source: LoadError,
+    },
+    #[error(
         "npedit.json names the judge {judge:?}, which is neither a directory inside the bundle nor hf:owner/name; correct it, or name a judge with --judge"
     )]
     BundleJudge { judge: String },

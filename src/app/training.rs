@@ -1,6 +1,9 @@
 //! The models of a training run, found and loaded.
+use candle_core::DType;
+
 use super::{AppError, JudgeFiles, Loader};
 use crate::{
+    models::lpips::Lpips,
     nn::{Activations, Collected},
     pipelines::bundle::EditBundle,
     training::{
@@ -35,7 +38,19 @@ impl Loader<'_> {
             StageChoice::NpEdit | StageChoice::FlowGrpo => self.judge(files)?,
             StageChoice::WarmUp | StageChoice::Supervised => None,
         };
+        let lpips = match (&recipe.model.lpips, recipe.losses.weights.lpips) {
+            (Some(path), weight) if weight > 0.0 && recipe.stage == StageChoice::NpEdit => {
+                let lpips = Lpips::load(path, &placement.compute(DType::F32));
+                let lpips = lpips.map_err(|source| AppError::Lpips {
+                    path: path.clone(),
+                    source,
+                })?;
+                Some(lpips.with_activations(activations.clone()))
+            }
+            _ => None,
+        };
         Ok(Models {
+            lpips,
             source,
             placement,
             bundle,

@@ -184,7 +184,8 @@ fn app_exit_code(error: &AppError) -> u8 {
         AppError::Reference { .. }
         | AppError::JudgeFile { .. }
         | AppError::Questions { .. }
-        | AppError::Calibration { .. } => BAD_INPUT,
+        | AppError::Calibration { .. }
+        | AppError::Lpips { .. } => BAD_INPUT,
         AppError::Source(_)
         | AppError::NoCuda { .. }
         | AppError::Bundle { .. }

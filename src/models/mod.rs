@@ -8,6 +8,7 @@ pub mod files;
 mod finite_differences;
 pub mod folder;
 pub mod hub;
+pub mod lpips;
 pub mod qwen3;
 pub mod random;
 pub mod source;

@@ -42,6 +42,13 @@ pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
     })
 }
 
+/// `max(x, 0)`. Any shape. The gradient passes above 0, as in PyTorch; candle's own passes at 0 too.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    graft([x], x.relu()?, |[x], grad| {
+        Ok([Some((grad * x.gt(0.0)?.to_dtype(grad.dtype())?)?)])
+    })
+}
+
 /// Hyperbolic tangent. Any shape.
 pub fn tanh(x: &Tensor) -> Result<Tensor> {
     x.tanh()

@@ -102,3 +102,14 @@ fn steps_that_spike_are_skipped_and_end_the_run() {
     assert_eq!(metrics.len(), 2);
     assert_eq!(metrics[0]["skipped"], "spike");
 }
+
+#[test]
+fn a_perceptual_loss_needs_its_weights() {
+    let place = Workplace::with(&[(
+        "[fake_score]",
+        "[losses]\nlpips = 0.1\nlpips_weights = \"vgg.safetensors\"\n[fake_score]",
+    )]);
+    place
+        .train(&[])
+        .fails_with(2, &["losses.lpips_weights", "vgg.safetensors", "README"]);
+}

@@ -3,7 +3,7 @@ use candle_core::{D, Tensor};
 
 use super::{
     fused::{same_at_any_thread_count, single},
-    probe::{Random, max_difference},
+    probe::{Random, check_gradients, max_difference},
 };
 use crate::nn::*;
 
@@ -154,4 +154,34 @@ fn every_pixel_becomes_a_block() {
             [2.0, 2.0, 4.0, 4.0]
         ]
     );
+}
+
+#[test]
+fn half_the_size_by_the_largest() {
+    let mut random = Random::new(41);
+    for shape in [[2, 3, 4, 6], [1, 2, 5, 3]] {
+        let x = random.tensor(&shape);
+        check_gradients(&[x], |inputs| max_pool_2x(&inputs[0]));
+    }
+    let values = [1.0, 2.0, 9.0, 4.0, 5.0, 9.0, 3.0, 3.0, 3.0];
+    let x = Tensor::from_slice(&values, (1, 1, 3, 3), &candle_core::Device::Cpu).unwrap();
+    let x = candle_core::Var::from_tensor(&x).unwrap();
+    let y = max_pool_2x(&x).unwrap();
+    assert_eq!(y.flatten_all().unwrap().to_vec1::<f64>().unwrap(), [5.0]);
+    // of equal values the first one takes all
+    let tied = Tensor::full(7.0, (1, 1, 2, 2), &candle_core::Device::Cpu).unwrap();
+    let tied = candle_core::Var::from_tensor(&tied).unwrap();
+    let grads = max_pool_2x(&tied).unwrap().backward().unwrap();
+    let grad = grads.get(&tied).unwrap().flatten_all().unwrap();
+    assert_eq!(grad.to_vec1::<f64>().unwrap(), [1.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn relu_passes_above_zero() {
+    let x = candle_core::Var::new(&[-1.0, 0.0, 2.0], &candle_core::Device::Cpu).unwrap();
+    let y = relu(&x).unwrap();
+    assert_eq!(y.to_vec1::<f64>().unwrap(), [0.0, 0.0, 2.0]);
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    let grad = grads.get(&x).unwrap().to_vec1::<f64>().unwrap();
+    assert_eq!(grad, [0.0, 0.0, 1.0]);
 }

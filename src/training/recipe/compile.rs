@@ -39,6 +39,9 @@ pub(super) fn compile(
             reference: model(&read, "model.reference", folder),
             generator: model(&read, "model.generator", folder),
             judge: model(&read, "model.judge", folder),
+            lpips: read
+                .optional_text("losses.lpips_weights")
+                .map(|path| folder.join(path)),
         },
         data: data(&mut read, folder),
         batch: Batch {
@@ -106,6 +109,12 @@ fn cross_checks(read: &mut Reader, recipe: &Recipe) {
         read.issue(
             "losses.judge",
             "must be above 0, or losses.dmd: with neither there is nothing to learn",
+        );
+    }
+    if weights.lpips > 0.0 && recipe.model.lpips.is_none() {
+        read.issue(
+            "losses.lpips",
+            "needs losses.lpips_weights, a file that the README says how to make",
         );
     }
     if recipe.data.replay.is_none() && recipe.data.shares.replay > 0.0 {
@@ -213,6 +222,7 @@ fn losses(read: &mut Reader) -> Losses {
         do_nothing: weight("do_nothing"),
         anchor: weight("anchor"),
         pixel: weight("pixel"),
+        lpips: weight("lpips"),
     };
     Losses {
         weights,

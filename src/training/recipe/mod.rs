@@ -66,6 +66,8 @@ pub struct ModelChoice {
     pub reference: Option<String>,
     pub generator: Option<String>,
     pub judge: Option<String>,
+    /// Weights of the perceptual distance.
+    pub lpips: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -57,9 +57,15 @@ fn what_contradicts_itself_is_refused() {
         message.contains("2 mistakes") && message.contains("data.replay_share"),
         "{message}"
     );
-    let error = read("[data]\nrows = \"a\"\n[grpo]\ngroup = 1\nreward = \"sum\"\n");
+    let error =
+        read("[data]\nrows = \"a\"\n[losses]\nlpips = 1\n[grpo]\ngroup = 1\nreward = \"sum\"\n");
     let message = error.unwrap_err().to_string();
-    for part in ["2 mistakes", "grpo.group = 1", "\"mean\""] {
+    for part in [
+        "3 mistakes",
+        "losses.lpips_weights",
+        "grpo.group = 1",
+        "\"mean\"",
+    ] {
         assert!(message.contains(part), "{part}: {message}");
     }
     let missing = Recipe::read(Path::new("/nowhere.toml")).unwrap_err();

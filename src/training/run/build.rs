@@ -105,6 +105,7 @@ fn stage<'a>(
             let frozen = Frozen {
                 teacher: &models.teacher,
                 judge,
+                lpips: models.lpips.as_ref(),
             };
             let learners = Learners {
                 generator,

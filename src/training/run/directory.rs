@@ -8,10 +8,10 @@ use std::{
 
 use super::{Models, RunError, RunResult, Sets};
 use crate::{
-    models::files::hex_sha256,
+    models::{files::hex_sha256, lpips::Lpips},
     training::{
         checkpoint::CheckpointDirectory,
-        recipe::{Data, Recipe},
+        recipe::{Data, ModelChoice, Recipe},
         trainer::StepReport,
     },
 };
@@ -34,6 +34,10 @@ impl Identity {
                 replay: None,
                 ..recipe.data.clone()
             },
+            model: ModelChoice {
+                lpips: None,
+                ..recipe.model.clone()
+            },
             checkpoint_every: 0,
             samples: crate::training::recipe::Samples {
                 every: None,
@@ -46,6 +50,7 @@ impl Identity {
             .judge
             .as_ref()
             .map(|judge| judge.identity().sha256.clone());
+        let lpips = models.lpips.as_ref();
         let replay = sets.replay.as_ref().map(|set| set.sha256.clone());
         Self(BTreeMap::from([
             ("recipe", hex_sha256(format!("{steps_alone:?}").as_bytes())),
@@ -53,6 +58,7 @@ impl Identity {
             ("replay", replay.unwrap_or_default()),
             ("base", models.bundle.identity.sha256.clone()),
             ("judge", judge.unwrap_or_default()),
+            ("lpips", lpips.map_or("", Lpips::sha256).to_owned()),
         ]))
     }
 }

@@ -23,7 +23,7 @@ use super::{
     trainer::{StepReport, Trainer},
 };
 use crate::{
-    models::zimage::Transformer,
+    models::{lpips::Lpips, zimage::Transformer},
     pipelines::{
         bundle::{BundleSource, EditBundle, Placement},
         image::ImageLimits,
@@ -39,6 +39,8 @@ pub struct Models {
     pub bundle: EditBundle,
     pub teacher: Transformer,
     pub judge: Option<Judge>,
+    /// Where the recipe's losses count it.
+    pub lpips: Option<Lpips>,
 }
 
 /// The rows of a run.
@@ -160,6 +162,7 @@ fn names(recipe: &Recipe, models: &Models) -> BTreeMap<&'static str, String> {
     let names = [
         ("base", Some(models.bundle.identity.name.clone())),
         ("judge", judge.map(|judge| judge.identity().name.clone())),
+        ("lpips", recipe.model.lpips.as_ref().map(path)),
         ("rows", Some(path(&data.rows))),
         ("replay", data.replay.as_ref().map(path)),
     ];

@@ -137,7 +137,7 @@ impl NpEdit<'_> {
                 .mean_all()?;
             losses.push(("do_nothing", weights.do_nothing, apart));
         }
-        if weights.judge > 0.0 || weights.pixel > 0.0 {
+        if weights.judge > 0.0 || weights.pixel > 0.0 || self.frozen.lpips.is_some() {
             let pixels = self.conditioner.bundle().vae.decode(leaf.as_tensor())?;
             if weights.judge > 0.0 {
                 let judged = self.judged(&pixels, item, step.index, terms)?;
@@ -146,6 +146,10 @@ impl NpEdit<'_> {
             if weights.pixel > 0.0 {
                 let apart = (&pixels - &item.reference.pixels)?.sqr()?.mean_all()?;
                 losses.push(("pixel", weights.pixel, apart));
+            }
+            if let Some(lpips) = self.frozen.lpips {
+                let apart = lpips.distances(&pixels, &item.reference.pixels)?;
+                losses.push(("lpips", weights.lpips, apart.mean_all()?));
             }
         }
         let mut total: Option<Tensor> = None;

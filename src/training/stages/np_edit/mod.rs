@@ -11,7 +11,10 @@ use self::{at_x0::AtX0, batch::MicroBatch, fake_score::FakeScore};
 pub use self::{batch::Rows, fake_score::FakeScoreSettings, judged::AnswerLoss};
 use super::{Outcome, Stage, Step};
 use crate::{
-    models::zimage::{Captions, PaddingAttention, Transformer},
+    models::{
+        lpips::Lpips,
+        zimage::{Captions, PaddingAttention, Transformer},
+    },
     pipelines::{
         judge::Judge,
         noise::{Grid, NoiseDraw},
@@ -42,6 +45,8 @@ pub struct Weights {
     pub anchor: f64,
     /// Pixels against the reference's.
     pub pixel: f64,
+    /// Perceptual distance to the reference.
+    pub lpips: f64,
 }
 
 /// Classifier-free guidance of the teacher.
@@ -94,6 +99,8 @@ pub struct Frozen<'a> {
     /// Text-to-image.
     pub teacher: &'a Transformer,
     pub judge: &'a Judge,
+    /// Where its loss counts.
+    pub lpips: Option<&'a Lpips>,
 }
 
 /// The models that learn.
