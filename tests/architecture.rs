@@ -11,7 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("nn", &[]),
     ("world", &[]),
-    ("models", &["nn"]),
+    ("models", &["nn", "world"]), // a bundle for the world knows its words
     ("adapters", &["nn"]),
     ("pipelines", &["models", "nn"]),
     ("engine", &["pipelines", "models", "nn"]),

@@ -36,6 +36,8 @@ enum Size {
     Tiny,
     /// About 150 million parameters
     Small,
+    /// For the scenes of `npedit world`, to be trained
+    World,
 }
 
 pub(super) fn run(command: &BundleCommand) -> Result<(), CliError> {
@@ -43,6 +45,7 @@ pub(super) fn run(command: &BundleCommand) -> Result<(), CliError> {
     let preset = match args.preset {
         Size::Tiny => Preset::Tiny,
         Size::Small => Preset::Small,
+        Size::World => Preset::World,
     };
     random::write(&args.dir, preset, args.seed)?;
     eprintln!(

@@ -38,5 +38,5 @@ pub use self::{
     rng::SceneRng,
     scene::{Scene, Style},
     shape::Shape,
-    words::{WORDS, unknown_words},
+    words::{JUDGING_WORDS, WORDS, unknown_words},
 };

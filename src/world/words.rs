@@ -55,6 +55,22 @@ pub const WORDS: [&str; 51] = [
     "yellow",
 ];
 
+/// What a judge of the world's edits reads and says besides [`WORDS`] and its answers, in order.
+pub const JUDGING_WORDS: [&str; 12] = [
+    "changed",
+    "clean",
+    "corrupt",
+    "done",
+    "image",
+    "large",
+    "moved",
+    "nothing",
+    "same",
+    "small",
+    "still",
+    "unchanged",
+];
+
 /// The words of `text` that the world does not know, each once, in lower case. The tiny bundle cannot follow them.
 pub fn unknown_words(text: &str) -> Vec<String> {
     let mut unknown = Vec::new();

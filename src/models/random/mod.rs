@@ -31,6 +31,7 @@ use crate::nn::Compute;
 use draw::Ledger;
 #[cfg(test)]
 pub(super) use draw::draw;
+use tokenizer::Tokenizer;
 
 /// A random bundle that was not written.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +63,7 @@ pub fn write(directory: &Path, preset: Preset, seed: u64) -> Result<(), RandomBu
     out.claim()?;
     out.json("model_index.json", &preset::model_index())?;
     out.json("scheduler/scheduler_config.json", &preset::scheduler())?;
-    out.json("tokenizer/tokenizer.json", &tokenizer::tokenizer())?;
+    out.json("tokenizer/tokenizer.json", &Tokenizer::of(preset).json())?;
     out.json("tokenizer/tokenizer_config.json", &tokenizer::config())?;
     let settings = serde_json::to_value(preset.settings()).expect("settings are plain values");
     out.json(bundle::FILE_NAME, &settings)?;
@@ -114,12 +115,14 @@ pub fn write(directory: &Path, preset: Preset, seed: u64) -> Result<(), RandomBu
 fn write_judge(out: &Output, preset: Preset, seed: u64) -> Result<(), RandomBundleError> {
     for (name, value) in [
         ("preprocessor_config.json", judge::preprocessor(preset)),
-        ("tokenizer.json", tokenizer::judge_tokenizer()),
+        ("tokenizer.json", Tokenizer::of_judge(preset).json()),
         ("tokenizer_config.json", tokenizer::judge_config()),
     ] {
         out.json(&format!("{JUDGE}/{name}"), &value)?;
     }
-    out.text(&format!("{JUDGE}/chat_template.jinja"), judge::TEMPLATE)?;
+    for (name, text) in judge::texts(preset) {
+        out.text(&format!("{JUDGE}/{name}"), text)?;
+    }
     let folder = Folder::below(Files::Directory(out.directory.into()), JUDGE);
     out.component(JUDGE, "model", &judge::config(preset), |_, compute| {
         let ledger = Ledger::new(seed.wrapping_add(3));

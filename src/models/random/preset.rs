@@ -10,6 +10,8 @@ pub enum Preset {
     Tiny,
     /// About 150 million parameters in the proportions of the real models: for benchmarks.
     Small,
+    /// What the scenes of [`crate::world`] need, to be trained from scratch: their words are its tokens.
+    World,
 }
 
 impl Preset {
@@ -24,12 +26,16 @@ impl Preset {
                 ..released
             },
             Self::Small => released,
+            Self::World => BundleSettings {
+                target_area_px: 64 * 64,
+                ..released
+            },
         }
     }
 
     pub(super) fn transformer(self) -> Value {
         let (dim, heads, axes, layers, refiners, features) = match self {
-            Self::Tiny => (48, 2, [8, 8, 8], 2, 1, 48),
+            Self::Tiny | Self::World => (48, 2, [8, 8, 8], 2, 1, 48),
             Self::Small => (768, 6, [32, 48, 48], 10, 2, 512),
         };
         json!({
@@ -55,7 +61,7 @@ impl Preset {
 
     pub(super) fn vae(self) -> Value {
         let (channels, layers, groups) = match self {
-            Self::Tiny => ([8, 16, 16, 16], 1, 4),
+            Self::Tiny | Self::World => ([8, 16, 16, 16], 1, 4),
             Self::Small => ([64, 128, 256, 256], 2, 32),
         };
         json!({
@@ -83,7 +89,7 @@ impl Preset {
 
     pub(super) fn text_encoder(self) -> Value {
         let (hidden, layers, heads, head_dim, feed_forward) = match self {
-            Self::Tiny => (48, 2, 4, 12, 96),
+            Self::Tiny | Self::World => (48, 2, 4, 12, 96),
             Self::Small => (512, 6, 8, 64, 1536),
         };
         json!({
@@ -104,7 +110,7 @@ impl Preset {
             "rope_theta": 1_000_000.0,
             "tie_word_embeddings": true,
             "use_sliding_window": false,
-            "vocab_size": super::tokenizer::VOCABULARY
+            "vocab_size": super::tokenizer::Tokenizer::of(self).size()
         })
     }
 }

@@ -92,3 +92,56 @@ fn the_presets_are_as_large_as_they_say() {
         BundleSettings::parse(&Files::Directory(root).read(bundle::FILE_NAME).unwrap()).unwrap();
     assert_eq!(settings, Preset::Tiny.settings());
 }
+
+#[test]
+fn the_worlds_judge_reads_words_and_any_other_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("world");
+    write(&root, Preset::World, 0).unwrap();
+    let folder = Folder::root(Files::Directory(root.join(JUDGE)));
+    let judge = VisionLanguageModel::load(&folder, &Compute::cpu()).unwrap();
+    let chat = judge.chat();
+    let id = |word: &str| chat.tokenizer().token_to_id(word).unwrap();
+    let ids = |text: &str| {
+        chat.tokenizer()
+            .encode(text, false)
+            .unwrap()
+            .get_ids()
+            .to_vec()
+    };
+    for word in crate::world::WORDS
+        .iter()
+        .chain(&crate::world::JUDGING_WORDS)
+    {
+        assert_eq!(ids(word), [id(word)]);
+        assert_eq!(ids(&format!("a {word} a")), [97, id(word), 97]);
+    }
+    assert_eq!(ids("Yes"), [id("Yes")]);
+    assert_eq!(ids("No"), [id("No")]);
+    assert_eq!(
+        ids("Make the CIRCLE blue-ish"),
+        [
+            vec![id("make"), id("the"), id("circle"), id("blue")],
+            ids("-ish")
+        ]
+        .concat()
+    );
+    // a word inside another one is no word
+    assert_eq!(ids("redo"), b"redo".map(u32::from));
+    let prompt = chat.prompt("Remove the red circle: done", 2).unwrap();
+    let slots = ["left", "right", "background", "image"].map(id);
+    let marks = ["<img>", "<IMG_CONTEXT>", "</img>"].map(id);
+    let question = ["remove", "the", "red", "circle"].map(id);
+    let expected = [
+        &marks[..],
+        &slots,
+        &marks,
+        &slots,
+        &question,
+        &[58, id("done")],
+    ];
+    assert_eq!(prompt.ids, expected.concat());
+    let one = chat.prompt("zebra", 1).unwrap();
+    let expected = [&marks[..], &slots, &b"\nzebra".map(u32::from)];
+    assert_eq!(one.ids, expected.concat());
+}

@@ -106,8 +106,12 @@ impl Chat {
     /// # Errors
     /// The text holds a control token, or template or tokenizer fail on it.
     pub fn prompt(&self, question: &str, images: usize) -> Result<Prompt, PromptError> {
-        let control = self.tokenizer.get_added_tokens_decoder();
-        let mut control = control.into_values().map(|token| token.content);
+        let added = self.tokenizer.get_added_tokens_decoder();
+        // a small vocabulary adds plain words, which any text may hold
+        let control = added
+            .into_values()
+            .filter(|token| token.special || !token.content.chars().all(char::is_alphabetic));
+        let mut control = control.map(|token| token.content);
         if let Some(token) = control.find(|token| question.contains(token.as_str())) {
             return Err(PromptError::ControlToken { token });
         }
