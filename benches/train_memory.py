@@ -96,9 +96,7 @@ def peak(command, threads):
     with Side("npedit", command, environment) as side:
         loaded = side.resident_mib()
         side.ask("step")
-        side.forget_peak()
-        side.ask("step")
-        return side.peak_mib() - loaded
+        return max(side.ask("step")["peak_mib"].values()) - loaded
 
 
 def parse():
