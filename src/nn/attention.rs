@@ -2,9 +2,9 @@
 use candle_core::{D, DType, Result, Tensor};
 
 use super::{
-    graft::graft,
+    graft::graft_with_value,
     kernels::{
-        attention::{attend, attend_backward},
+        attention::{Attended, attend, attend_backward},
         host::{is_host_float, is_host_half},
     },
 };
@@ -34,7 +34,12 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<T
     }
     let mask = mask.clone();
     let attended = attend(q, k, v, &mask)?;
-    graft([q, k, v], attended.value.clone(), move |inputs, grad| {
+    let log_sums = attended.log_sums;
+    graft_with_value([q, k, v], attended.value, move |inputs, [value, grad]| {
+        let attended = Attended {
+            value: value.detach(),
+            log_sums: log_sums.clone(),
+        };
         attend_backward(inputs, &mask, &attended, grad).map(|grads| grads.map(Some))
     })
 }

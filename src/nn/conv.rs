@@ -154,10 +154,32 @@ impl Conv2d {
         let value = conv2d(x, self.filter(), Seen::Normal(kernel, norm.affine()))?;
         let (layer, norm) = (self.clone(), norm.clone());
         graft([x], value, move |[x], grad| {
-            let (_, _, height, width) = x.dims4()?;
-            let grad = layer.host_input_gradient([height, width], grad)?;
-            Ok([Some(kernel.backward(x, norm.affine(), &grad)?)])
+            Ok([Some(layer.normal_input_gradient(x, &norm, grad)?)])
         })
+    }
+
+    /// The gradient of `x` from that of [`Self::forward_normal`]. Host, not part of the graph.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn normal_input_gradient(
+        &self,
+        x: &Tensor,
+        norm: &GroupNorm,
+        grad: &Tensor,
+    ) -> Result<Tensor> {
+        let (_, _, height, width) = x.dims4()?;
+        let grad = self.host_input_gradient([height, width], grad)?;
+        norm.kernel(Then::Silu).backward(x, norm.affine(), &grad)
+    }
+
+    /// The gradient of `x` from that of [`Self::forward`]. Host, not part of the graph.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn plain_input_gradient(&self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
+        let (_, _, height, width) = x.dims4()?;
+        self.host_input_gradient([height, width], grad)
     }
 
     /// `x` and [`Self::forward_normal`] of `y`, in the memory of an `x` that no gradient needs.
@@ -202,7 +224,7 @@ impl Conv2d {
     }
 
     /// Whether the host's kernel computes what it sees of `x` on its own.
-    fn is_fused(&self, x: &Tensor) -> bool {
+    pub fn is_fused(&self, x: &Tensor) -> bool {
         is_host_float(x) && !self.weight.track_op() && !self.bias.track_op()
     }
 

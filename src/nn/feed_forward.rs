@@ -81,9 +81,9 @@ pub fn swiglu(x: &Tensor, [gate, up, down]: [&Linear; 3]) -> Result<Tensor> {
     let [gate, up, down] = [gate, up, down].map(Linear::clone);
     graft([x], value, move |_, grad| {
         let grad = down.input_gradient(grad)?;
-        let of_gates = gate.input_gradient(&map(SiluMulGate, [&gates, &ups, &grad])?)?;
-        let of_ups = up.input_gradient(&map(SiluMul, [&gates, &grad])?)?;
-        Ok([Some((of_gates + of_ups)?)])
+        let of_x = gate.input_gradient(&map(SiluMulGate, [&gates, &ups, &grad])?)?;
+        up.add_input_gradient(&map(SiluMul, [&gates, &grad])?, &of_x)?;
+        Ok([Some(of_x)])
     })
 }
 

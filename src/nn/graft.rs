@@ -5,13 +5,13 @@
 use std::sync::Mutex;
 
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage,
-    Tensor, Var, backend::BackendStorage, bail,
+    CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, InplaceOp1, Layout, Result, Shape,
+    Storage, Tensor, Var, backend::BackendStorage, bail,
 };
 
-/// Inputs (detached), the gradient of the value: to the gradient of each input.
+/// Inputs (detached), value and gradient of the value: to the gradient of each input.
 type Backward<const N: usize> =
-    Box<dyn Fn(&[Tensor; N], &Tensor) -> Result<[Option<Tensor>; N]> + Send + Sync>;
+    Box<dyn Fn(&[Tensor; N], [&Tensor; 2]) -> Result<[Option<Tensor>; N]> + Send + Sync>;
 
 pub(crate) struct Graft<const N: usize> {
     value: Mutex<Option<Tensor>>,
@@ -42,6 +42,8 @@ impl Onto<3> for Graft<3> {
 }
 
 /// `value` as a function of `inputs`; inputs that are constants receive no gradient.
+///
+/// The value is handed over: nothing but an input may go on reading its memory.
 pub(crate) fn graft<const N: usize>(
     inputs: [&Tensor; N],
     value: Tensor,
@@ -50,10 +52,28 @@ pub(crate) fn graft<const N: usize>(
 where
     Graft<N>: Onto<N>,
 {
+    graft_with_value(inputs, value, move |inputs, [_, grad]| {
+        backward(inputs, grad)
+    })
+}
+
+/// As [`graft`], for a backward that also reads the value, which comes before its gradient.
+pub(crate) fn graft_with_value<const N: usize>(
+    inputs: [&Tensor; N],
+    value: Tensor,
+    backward: impl Fn(&[Tensor; N], [&Tensor; 2]) -> Result<[Option<Tensor>; N]> + Send + Sync + 'static,
+) -> Result<Tensor>
+where
+    Graft<N>: Onto<N>,
+{
     let value = value.detach().contiguous()?;
     if !inputs.iter().any(|input| input.track_op()) {
         return Ok(value);
     }
+    let value = match inputs.iter().any(|input| share_memory(input, &value)) {
+        true => value.copy()?,
+        false => value,
+    };
     Graft {
         value: Mutex::new(Some(value)),
         backward: Box::new(backward),
@@ -74,6 +94,38 @@ pub(crate) fn frozen(
     })
 }
 
+fn share_memory(a: &Tensor, b: &Tensor) -> bool {
+    let ((a, _), (b, _)) = (a.storage_and_layout(), b.storage_and_layout());
+    std::ptr::eq(&*a, &*b)
+}
+
+/// Takes the numbers out of a tensor.
+#[derive(Default)]
+struct Taken(Mutex<Option<CpuStorage>>);
+
+impl InplaceOp1 for Taken {
+    fn name(&self) -> &'static str {
+        "take"
+    }
+
+    fn cpu_fwd(&self, numbers: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let held = match numbers {
+            CpuStorage::F32(values) => values.len(),
+            CpuStorage::F64(values) => values.len(),
+            _ => usize::MAX,
+        };
+        let taken = if held == layout.shape().elem_count() {
+            std::mem::replace(numbers, CpuStorage::F32(Vec::new()))
+        } else {
+            numbers.try_clone(layout)?
+        };
+        if let Ok(mut place) = self.0.lock() {
+            *place = Some(taken);
+        }
+        Ok(())
+    }
+}
+
 impl<const N: usize> Graft<N> {
     /// Runs once, from the `apply_op` that the value was made for.
     fn take(&self) -> Result<Tensor> {
@@ -86,11 +138,12 @@ impl<const N: usize> Graft<N> {
 
     fn host(&self) -> Result<(CpuStorage, Shape)> {
         let value = self.take()?;
-        let (storage, layout) = value.storage_and_layout();
-        let Storage::Cpu(storage) = &*storage else {
-            bail!("a grafted value lies on its input's device")
-        };
-        Ok((storage.try_clone(layout)?, layout.shape().clone()))
+        let taken = Taken::default();
+        value.inplace_op1(&taken)?;
+        match taken.0.into_inner() {
+            Ok(Some(numbers)) => Ok((numbers, value.shape().clone())),
+            _ => bail!("a grafted value lies on its input's device"),
+        }
     }
 
     fn cuda(&self) -> Result<(CudaStorage, Shape)> {
@@ -102,9 +155,13 @@ impl<const N: usize> Graft<N> {
         Ok((storage.try_clone(layout)?, layout.shape().clone()))
     }
 
-    fn gradients(&self, inputs: [&Tensor; N], grad: &Tensor) -> Result<[Option<Tensor>; N]> {
+    fn gradients(
+        &self,
+        inputs: [&Tensor; N],
+        value_and_grad: [&Tensor; 2],
+    ) -> Result<[Option<Tensor>; N]> {
         let tracked = inputs.map(Tensor::track_op);
-        let mut grads = (self.backward)(&inputs.map(Tensor::detach), grad)?;
+        let mut grads = (self.backward)(&inputs.map(Tensor::detach), value_and_grad)?;
         for (grad, tracked) in grads.iter_mut().zip(tracked) {
             if !tracked {
                 *grad = None;
@@ -124,8 +181,8 @@ impl CustomOp1 for Graft<1> {
     fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
         self.cuda()
     }
-    fn bwd(&self, a: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let [a] = self.gradients([a], grad)?;
+    fn bwd(&self, a: &Tensor, value: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let [a] = self.gradients([a], [value, grad])?;
         Ok(a)
     }
 }
@@ -156,10 +213,10 @@ impl CustomOp2 for Graft<2> {
         &self,
         a: &Tensor,
         b: &Tensor,
-        _: &Tensor,
+        value: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [a, b] = self.gradients([a, b], grad)?;
+        let [a, b] = self.gradients([a, b], [value, grad])?;
         Ok((a, b))
     }
 }
@@ -195,10 +252,10 @@ impl CustomOp3 for Graft<3> {
         a: &Tensor,
         b: &Tensor,
         c: &Tensor,
-        _: &Tensor,
+        value: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [a, b, c] = self.gradients([a, b, c], grad)?;
+        let [a, b, c] = self.gradients([a, b, c], [value, grad])?;
         Ok((a, b, c))
     }
 }

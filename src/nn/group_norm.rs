@@ -70,7 +70,8 @@ impl GroupNorm {
         [&self.weight, &self.bias]
     }
 
-    pub(super) fn tracked(&self) -> bool {
+    /// Whether the norm itself has gradients.
+    pub fn tracked(&self) -> bool {
         self.weight.track_op() || self.bias.track_op()
     }
 

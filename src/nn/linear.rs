@@ -4,7 +4,10 @@ use candle_core::{D, Result, Tensor};
 use super::{
     Lora,
     graft::graft,
-    kernels::{host::is_host_float, matmul::matmul},
+    kernels::{
+        host::is_host_float,
+        matmul::{add_matmul, matmul},
+    },
 };
 
 /// `x W^T + b`, with an optional low-rank branch.
@@ -67,13 +70,13 @@ impl Linear {
         let plain = x.detach();
         let low = lora.low(&rows(&plain)?)?;
         let y = self.value(&plain)?;
-        let value = (&y + lora.value(&low)?.reshape(y.shape())?)?;
+        lora.add_value(&low, &y)?;
         let layer = self.clone();
         let (branch, inputs) = (lora.clone(), [x, &lora.a, &lora.b]);
-        graft(inputs, value, move |[x, _, _], grad| {
-            let beside = branch.gradients([&rows(x)?, &low], &rows(grad)?)?;
-            let of_x = (layer.input_gradient(grad)? + beside.of_x.reshape(x.shape())?)?;
-            Ok([Some(of_x), Some(beside.of_a), Some(beside.of_b)])
+        graft(inputs, y, move |[x, _, _], grad| {
+            let of_x = layer.input_gradient(grad)?;
+            let (of_a, of_b) = branch.gradients([&rows(x)?, &low], &rows(grad)?, &of_x)?;
+            Ok([Some(of_x), Some(of_a), Some(of_b)])
         })
     }
 
@@ -136,6 +139,11 @@ impl Linear {
             rows.matmul(&self.weight)?
         };
         gradient.reshape(with_last(grad, self.weight.dim(1)?))
+    }
+
+    /// Adds [`Self::input_gradient`] to `sum` `[.., in]` on the host, in its memory.
+    pub(super) fn add_input_gradient(&self, grad: &Tensor, sum: &Tensor) -> Result<()> {
+        add_matmul(sum, &rows(grad)?, &self.weight.t()?)
     }
 
     fn composite(&self, x: &Tensor) -> Result<Tensor> {

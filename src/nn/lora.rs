@@ -1,7 +1,7 @@
 //! A low-rank branch beside a frozen weight (arXiv 2106.09685).
 use candle_core::{Result, Tensor};
 
-use super::kernels::matmul::matmul;
+use super::kernels::matmul::{add_matmul, matmul};
 
 /// Adds `scale * b (a x)` to a linear layer.
 #[derive(Debug, Clone)]
@@ -12,16 +12,6 @@ pub struct Lora {
     pub b: Tensor,
     /// `alpha / r`
     pub scale: f64,
-}
-
-/// What a branch adds to the gradients of a layer.
-pub(super) struct BranchGradients {
-    /// `[N, in]`
-    pub of_x: Tensor,
-    /// `[r, in]`
-    pub of_a: Tensor,
-    /// `[out, r]`
-    pub of_b: Tensor,
 }
 
 impl Lora {
@@ -38,23 +28,25 @@ impl Lora {
         matmul(&self.a.detach(), x, None)? * self.scale
     }
 
-    /// `b low`, `[N, out]`.
-    pub(super) fn value(&self, low: &Tensor) -> Result<Tensor> {
-        matmul(&low.t()?, &self.b.detach(), None)
+    /// Adds `b low` to `sum` `[.., out]`, in its memory.
+    pub(super) fn add_value(&self, low: &Tensor, sum: &Tensor) -> Result<()> {
+        add_matmul(sum, &low.t()?, &self.b.detach())
     }
 
-    /// Of the gradient `grad` `[N, out]` at rows `x` `[N, in]`, whose [`Self::low`] is `low`.
+    /// Of the gradient `grad` `[N, out]` at rows `x` `[N, in]`, whose [`Self::low`] is `low`: those of `a` and `b`; that of `x`
+    /// is added to `of_x` `[.., in]`, in its memory.
     pub(super) fn gradients(
         &self,
         [x, low]: [&Tensor; 2],
         grad: &Tensor,
-    ) -> Result<BranchGradients> {
+        of_x: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
         let (a, b) = (self.a.detach(), self.b.detach());
         let of_low = (matmul(&b.t()?, grad, None)? * self.scale)?;
-        Ok(BranchGradients {
-            of_x: matmul(&of_low.t()?, &a.t()?, None)?,
-            of_a: matmul(&of_low, &x.t()?, None)?,
-            of_b: matmul(low, &grad.t()?, None)?.t()?.contiguous()?,
-        })
+        add_matmul(of_x, &of_low.t()?, &a.t()?)?;
+        Ok((
+            matmul(&of_low, &x.t()?, None)?,
+            matmul(low, &grad.t()?, None)?.t()?.contiguous()?,
+        ))
     }
 }

@@ -19,8 +19,10 @@ mod lora;
 mod max_pool;
 mod modulation;
 mod recompute;
+mod residual;
 mod rms_norm;
 mod rope;
+mod stretch;
 mod upsample;
 
 pub use activation::{gelu, gelu_erf, relu, silu, silu_mul, tanh};
@@ -38,8 +40,10 @@ pub use lora::Lora;
 pub use max_pool::max_pool_2x;
 pub use modulation::{PerToken, modulate};
 pub use recompute::{Activations, Collected};
+pub use residual::{add, add_to};
 pub use rms_norm::RmsNorm;
 pub use rope::{rope_halves, rope_pairs};
+pub use stretch::Stretch;
 pub use upsample::upsample_nearest_2x;
 
 #[cfg(test)]

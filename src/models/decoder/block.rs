@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Linear, RmsNorm, rope_halves, swiglu},
+    nn::{Linear, RmsNorm, add, rope_halves, swiglu},
 };
 
 /// `x + attention(norm(x))`, then `x + feed_forward(norm(x))`.
@@ -41,7 +41,7 @@ impl Block {
         let queries = self.attention.queries(&normed, rotations)?;
         let (keys, values) = self.attention.keys_and_values(&normed, rotations)?;
         let attended = branches.attend(&queries, &keys, &values)?;
-        self.feed((x + self.attention.output(&attended)?)?)
+        self.feed(add(x, &self.attention.output(&attended)?)?)
     }
 
     /// Only what the texts' last tokens become. `[1, N, D]` to `[1, texts, D]`
@@ -66,7 +66,7 @@ impl Block {
         let fed = self
             .feed_forward
             .forward(&self.feed_forward_norm.forward(&x)?)?;
-        x + fed
+        add(&x, &fed)
     }
 }
 

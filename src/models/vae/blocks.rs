@@ -4,7 +4,9 @@ use candle_core::{Result, Tensor};
 use super::config::Config;
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Conv2d, GroupNorm, Held, KeyMask, Linear, Padding, attention},
+    nn::{
+        Activations, Conv2d, GroupNorm, Held, KeyMask, Linear, Padding, Stretch, add_to, attention,
+    },
 };
 
 /// A 3 x 3 convolution that keeps the size.
@@ -54,6 +56,9 @@ impl ResidualBlock {
     /// `[B, inputs, H, W]` to `[B, outputs, H, W]`, in the memory of an input that is its own: at the finest level the
     /// images are most of an edit's memory.
     pub(super) fn forward(&self, x: Held) -> Result<Tensor> {
+        if x.tensor().track_op() && self.is_stretch(x.tensor()) {
+            return Activations::Keep.stretch(x.tensor(), self.clone());
+        }
         let y = self.conv1.forward_normal(x.tensor(), &self.norm1)?;
         let x = match &self.shortcut {
             // the graph of y reads x
@@ -62,6 +67,42 @@ impl ResidualBlock {
             None => x,
         };
         self.conv2.forward_normal_onto(x, &y, &self.norm2)
+    }
+
+    /// Whether the block's own backward gives all gradients that there are.
+    pub(super) fn is_stretch(&self, x: &Tensor) -> bool {
+        let convolutions = [&self.conv1, &self.conv2];
+        let mut convolutions = convolutions.into_iter().chain(&self.shortcut);
+        convolutions.all(|conv| conv.is_fused(x)) && !self.norm1.tracked() && !self.norm2.tracked()
+    }
+}
+
+impl Stretch for ResidualBlock {
+    /// The first convolution's answer.
+    type Trace = Tensor;
+
+    fn trace(&self, x: &Tensor) -> Result<Tensor> {
+        self.conv1.forward_normal(x, &self.norm1)
+    }
+
+    fn finish(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+        let x = match &self.shortcut {
+            Some(shortcut) => Held::Alone(shortcut.forward(x)?),
+            None => Held::Shared(x.clone()),
+        };
+        self.conv2.forward_normal_onto(x, y, &self.norm2)
+    }
+
+    fn input_gradient(&self, x: &Tensor, y: Tensor, grad: &Tensor) -> Result<Tensor> {
+        let of_y = self.conv2.normal_input_gradient(&y, &self.norm2, grad)?;
+        drop(y);
+        let of_x = self.conv1.normal_input_gradient(x, &self.norm1, &of_y)?;
+        drop(of_y);
+        match &self.shortcut {
+            Some(shortcut) => add_to(&of_x, &shortcut.plain_input_gradient(x, grad)?)?,
+            None => add_to(&of_x, grad)?,
+        }
+        Ok(of_x)
     }
 }
 

@@ -36,6 +36,22 @@ impl Part {
             Self::Out(norm, conv) => conv.forward_normal(x.tensor(), norm),
         }
     }
+
+    /// With a gradient to come.
+    fn tracked(self, x: &Tensor, activations: &Activations) -> Result<Tensor> {
+        match &self {
+            Self::Residual(block) if block.is_stretch(x) => {
+                return activations.stretch(x, block.clone());
+            }
+            // their backward reads nothing that would have to be computed again
+            Self::Up(conv) if conv.is_fused(x) => return self.forward(Held::Shared(x.clone())),
+            Self::Out(norm, conv) if conv.is_fused(x) && !norm.tracked() => {
+                return self.forward(Held::Shared(x.clone()));
+            }
+            _ => {}
+        }
+        activations.segment([x], move |[x]| self.forward(Held::Shared(x.clone())))
+    }
 }
 
 /// Diffusers' `Decoder`.
@@ -81,11 +97,9 @@ impl Decoder {
     pub(super) fn forward(&self, latents: &Tensor, activations: &Activations) -> Result<Tensor> {
         let mut x = self.conv_in.forward(latents)?;
         for part in self.parts() {
-            x = match activations {
-                Activations::Keep => part.forward(Held::Alone(x))?,
-                Activations::Recompute(_) => {
-                    activations.segment([&x], move |[x]| part.forward(Held::Shared(x.clone())))?
-                }
+            x = match x.track_op() {
+                false => part.forward(Held::Alone(x))?,
+                true => part.tracked(&x, activations)?,
             };
         }
         Ok(x)

@@ -6,7 +6,7 @@ use candle_core::{Result, Tensor};
 use super::{config::Config, layout::Segment, lora::LoraWeights, times::Times};
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Activations, Linear, RmsNorm, attention, swiglu, tanh},
+    nn::{Activations, Linear, RmsNorm, add, attention, swiglu, tanh},
 };
 
 /// Upstream's epsilon of the query and key norms, whatever `norm_eps` says.
@@ -133,9 +133,9 @@ impl Block {
     pub(super) fn forward(&self, x: &Tensor, segment: &Segment) -> Result<Tensor> {
         let normal = self.attention_norm1.forward(x)?;
         let attended = self.attention.forward(&normal, segment, &(0..x.dim(1)?))?;
-        let x = (x + self.attention_norm2.forward(&attended)?)?;
+        let x = add(x, &self.attention_norm2.forward(&attended)?)?;
         let fed = self.feed_forward.forward(&self.ffn_norm1.forward(&x)?)?;
-        x + self.ffn_norm2.forward(&fed)?
+        add(&x, &self.ffn_norm2.forward(&fed)?)
     }
 
     pub(super) fn with_lora(&self, prefix: &str, lora: &LoraWeights) -> Self {
@@ -222,14 +222,15 @@ impl ModulatedBlock {
         let gated = block
             .attention_norm2
             .forward_times(&attended, &gate(&modulation, 1)?.per_token(tokens))?;
-        let x = (x + gated)?;
+        let x = add(&x, &gated)?;
         let scaled = block
             .ffn_norm1
             .forward_times(&x, &scale(&modulation, 2)?.per_token(tokens))?;
         let fed = block.feed_forward.forward(&scaled)?;
-        x + block
+        let gated = block
             .ffn_norm2
-            .forward_times(&fed, &gate(&modulation, 3)?.per_token(tokens))?
+            .forward_times(&fed, &gate(&modulation, 3)?.per_token(tokens))?;
+        add(&x, &gated)
     }
 
     pub(super) fn with_lora(&self, prefix: &str, lora: &LoraWeights) -> Self {

@@ -6,6 +6,7 @@ use super::{
     host::{for_float, values},
     norm::Channel,
     real::Real,
+    scratch::zeros,
     window::Windows,
     winograd::{LEAST_CHANNELS, View, Winograd, Write},
 };
@@ -36,7 +37,7 @@ fn conv2d_of<T: Real>(x: &Tensor, filter: Filter<'_>, seen: Seen<'_>) -> Result<
     let shape = prepared.shape;
     let x = x.contiguous()?;
     let (x, layout) = x.storage_and_layout();
-    let mut y = vec![T::ZERO; shape.iter().product()];
+    let mut y = zeros(shape.iter().product());
     let images = &values::<T>(&x, layout)?[..layout.shape().elem_count()];
     prepared.run(images, &mut y, Write::Replace)?;
     Tensor::from_vec(y, &shape, &Device::Cpu)

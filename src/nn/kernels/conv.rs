@@ -10,6 +10,7 @@ use super::{
     matmul::{Matrix, pack_left_parallel},
     norm_groups::GroupedNorm,
     real::Real,
+    scratch::zeros,
     tile::{Left, Start, multiply, panel_width},
     window::Windows,
 };
@@ -101,7 +102,7 @@ fn by_product<T: Real>(x: &Tensor, filter: Filter<'_>) -> Result<Tensor> {
         windows,
         bias: &values::<T>(&bias, bias_layout)?[..outputs],
     };
-    let mut y = vec![T::ZERO; batch * outputs * rows * columns];
+    let mut y = zeros(batch * outputs * rows * columns);
     Arch::new().dispatch(Run {
         conv: &conv,
         weight: &values::<T>(&weight, weight_layout)?[..outputs * depth],

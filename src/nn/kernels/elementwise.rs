@@ -1,12 +1,13 @@
 //! Element-wise operations in one pass, several threads.
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Result, Tensor, bail};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{host::values, real::Real};
-
-/// Elements of one task.
-const CHUNK: usize = 1 << 14;
+use super::{
+    host::values,
+    real::Real,
+    scratch::{BLOCK, BLOCKS},
+};
 
 /// A function of `N` numbers.
 pub(crate) trait Function<const N: usize>: Copy + Send + Sync {
@@ -45,13 +46,70 @@ fn map_of<T: Real, const N: usize>(
     for (x, (storage, layout)) in x.iter_mut().zip(&stored) {
         *x = &values::<T>(storage, layout)?[..count];
     }
-    let mut y = vec![T::ZERO; count];
     let arch = Arch::new();
-    y.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, y)| {
-        let x = x.map(|x| &x[chunk * CHUNK..][..y.len()]);
-        arch.dispatch(Chunk { function, x, y });
+    let blocks = (0..count.div_ceil(BLOCK)).into_par_iter();
+    let blocks = blocks.with_min_len(BLOCKS).map(|block| {
+        let mut y = [T::ZERO; BLOCK];
+        let first = block * BLOCK;
+        let x = x.map(|x| &x[first..count.min(first + BLOCK)]);
+        let y_of_x = &mut y[..BLOCK.min(count - first)];
+        arch.dispatch(Chunk {
+            function,
+            x,
+            y: y_of_x,
+        });
+        y
     });
+    // whole blocks, so that the answer is written once and its memory is not cleared before
+    let mut y = blocks.collect::<Vec<_>>().into_flattened();
+    y.truncate(count);
     Tensor::from_vec(y, shape, &Device::Cpu)
+}
+
+/// Adds `x` to `sum` of the same shape, in its memory. Host, not part of the graph.
+pub(crate) fn add_in_place(sum: &Tensor, x: &Tensor) -> Result<()> {
+    if sum.dims() != x.dims() || !sum.is_contiguous() {
+        bail!("{:?} cannot be added to {:?}", x.dims(), sum.layout())
+    }
+    sum.inplace_op2(&x.contiguous()?, &Increase)
+}
+
+struct Increase;
+
+impl InplaceOp2 for Increase {
+    fn name(&self) -> &'static str {
+        "add-in-place"
+    }
+
+    fn cpu_fwd(
+        &self,
+        sum: &mut CpuStorage,
+        sum_layout: &Layout,
+        x: &CpuStorage,
+        x_layout: &Layout,
+    ) -> Result<()> {
+        match x {
+            CpuStorage::F64(_) => increase::<f64>((sum, sum_layout), (x, x_layout)),
+            _ => increase::<f32>((sum, sum_layout), (x, x_layout)),
+        }
+    }
+}
+
+fn increase<T: Real>(
+    (sum, sum_layout): (&mut CpuStorage, &Layout),
+    (x, x_layout): (&CpuStorage, &Layout),
+) -> Result<()> {
+    let count = sum_layout.shape().elem_count();
+    let sum = &mut T::slice_mut(sum)?[sum_layout.start_offset()..][..count];
+    let x = &T::cpu_storage_as_slice(x)?[x_layout.start_offset()..][..count];
+    let size = BLOCK * BLOCKS;
+    let chunks = sum.par_chunks_mut(size).zip(x.par_chunks(size));
+    chunks.for_each(|(sum, x)| {
+        for (sum, x) in sum.iter_mut().zip(x) {
+            *sum += *x;
+        }
+    });
+    Ok(())
 }
 
 struct Chunk<'a, F, T, const N: usize> {

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::{
     host::{for_float, values},
     real::Real,
+    scratch::zeros,
 };
 
 /// `[B, C, H, W]` to `[B, C, 2H, 2W]`. Host, not part of the graph.
@@ -22,7 +23,7 @@ fn enlarge_of<T: Real>(x: &Tensor) -> Result<Tensor> {
     let x = x.contiguous()?;
     let (x, layout) = x.storage_and_layout();
     let x = &values::<T>(&x, layout)?[..layout.shape().elem_count()];
-    let mut y = vec![T::ZERO; 4 * x.len()];
+    let mut y = zeros(4 * x.len());
     y.par_chunks_mut(4 * height * width)
         .zip(x.par_chunks(height * width))
         .for_each(|(y, x)| {
@@ -43,7 +44,7 @@ fn sum_blocks<T: Real>(grad: &Tensor) -> Result<Tensor> {
     let grad = grad.contiguous()?;
     let (grad, layout) = grad.storage_and_layout();
     let grad = &values::<T>(&grad, layout)?[..layout.shape().elem_count()];
-    let mut y = vec![T::ZERO; grad.len() / 4];
+    let mut y = zeros(grad.len() / 4);
     let planes = grad.par_chunks(height * width);
     y.par_chunks_mut(height * width / 4)
         .zip(planes)

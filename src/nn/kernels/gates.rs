@@ -23,6 +23,10 @@ pub(crate) struct SiluMul;
 #[derive(Clone, Copy)]
 pub(crate) struct SiluMulGate;
 
+/// `x + y`
+#[derive(Clone, Copy)]
+pub(crate) struct Sum;
+
 /// `sqrt(2 / pi)` and the cubic coefficient of the tanh form of GELU.
 const GELU: [f64; 2] = [0.797_884_560_802_865_4, 0.044_715];
 
@@ -53,6 +57,13 @@ fn below<T: Real>(x: T) -> T {
 pub(super) fn silu_slope<T: Real>(x: T) -> T {
     let s = sigmoid(x);
     s * (T::one() + x * (T::one() - s))
+}
+
+impl Function<2> for Sum {
+    #[inline(always)]
+    fn value<T: Real>(self, [x, y]: [T; 2]) -> T {
+        x + y
+    }
 }
 
 impl Function<1> for Silu {

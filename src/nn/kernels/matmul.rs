@@ -1,5 +1,5 @@
 //! `y = x W^T + b` for row-major operands.
-use candle_core::{Device, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, bail};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -7,7 +7,9 @@ use super::{
     conv::{Band, bands},
     host::{for_float, values},
     real::Real,
+    scratch::{Scratch, zeros},
     tile::{Left, Start, left_tiles, multiply, panel_width},
+    winograd::Write,
 };
 
 /// Depth of one pass over a tile: a left tile and a right panel together stay in the first-level caches.
@@ -50,6 +52,50 @@ fn matmul_of<T: Real>(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Res
         bias,
     };
     Tensor::from_vec(product.run(rows, columns), (rows, columns), &Device::Cpu)
+}
+
+/// Adds `x [rows, depth]` times the transpose of `weight [columns, depth]` to `sum [.., columns]`, in its memory.
+pub(crate) fn add_matmul(sum: &Tensor, x: &Tensor, weight: &Tensor) -> Result<()> {
+    let ((rows, depth), (columns, weight_depth)) = (x.dims2()?, weight.dims2()?);
+    if depth != weight_depth || sum.elem_count() != rows * columns || !sum.is_contiguous() {
+        bail!(
+            "{:?} times the transpose of {:?} cannot be added to {:?}",
+            x.dims(),
+            weight.dims(),
+            sum.layout()
+        )
+    }
+    sum.inplace_op1(&Onto { x, weight })
+}
+
+struct Onto<'a> {
+    x: &'a Tensor,
+    weight: &'a Tensor,
+}
+
+impl InplaceOp1 for Onto<'_> {
+    fn name(&self) -> &'static str {
+        "add-product"
+    }
+
+    fn cpu_fwd(&self, sum: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        for_float!(self.x, add_matmul_of(self, sum, layout))
+    }
+}
+
+fn add_matmul_of<T: Real>(onto: &Onto<'_>, sum: &mut CpuStorage, layout: &Layout) -> Result<()> {
+    let ((rows, depth), (columns, _)) = (onto.x.dims2()?, onto.weight.dims2()?);
+    let (x, x_layout) = onto.x.storage_and_layout();
+    let (weight, weight_layout) = onto.weight.storage_and_layout();
+    let product = Product {
+        left: Matrix::of(&x, x_layout)?,
+        right: Matrix::of(&weight, weight_layout)?,
+        depth,
+        bias: None,
+    };
+    let sum = &mut T::slice_mut(sum)?[layout.start_offset()..][..rows * columns];
+    product.write((rows, columns), sum, Write::Add);
+    Ok(())
 }
 
 /// A matrix read in place: element `(i, j)` at `values[i * row_stride + j * column_stride]`.
@@ -139,14 +185,19 @@ pub(crate) struct Product<'a, T> {
 impl<T: Real> Product<'_, T> {
     /// Row-major `[rows, columns]`.
     pub(crate) fn run(&self, rows: usize, columns: usize) -> Vec<T> {
-        let mut y = vec![T::ZERO; rows * columns];
+        let mut y = zeros(rows * columns);
+        self.write((rows, columns), &mut y, Write::Replace);
+        y
+    }
+
+    fn write(&self, (rows, columns): (usize, usize), y: &mut [T], write: Write) {
         Arch::new().dispatch(Run {
             product: self,
             rows,
             columns,
-            y: &mut y,
+            y,
+            write,
         });
-        y
     }
 }
 
@@ -155,6 +206,7 @@ struct Run<'a, T> {
     rows: usize,
     columns: usize,
     y: &'a mut [T],
+    write: Write,
 }
 
 impl<T: Real> WithSimd for Run<'_, T> {
@@ -167,6 +219,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
             rows,
             columns,
             y,
+            write,
         } = self;
         let depth = product.depth;
         let left = pack_left_parallel(simd, product.left, rows, depth);
@@ -187,6 +240,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
                     left,
                     first: index * band,
                     rows,
+                    write,
                 })
             })
             .collect();
@@ -202,9 +256,9 @@ pub(super) fn pack_left_parallel<S: Simd, T: Real>(
     matrix: Matrix<'_, T>,
     rows: usize,
     depth: usize,
-) -> Vec<T> {
-    let mut packed = vec![T::ZERO; rows * depth];
-    let mut rest = packed.as_mut_slice();
+) -> Scratch<T> {
+    let mut packed = Scratch::new(rows * depth);
+    let mut rest = &mut packed[..];
     let mut tiles = Vec::new();
     for (row, height) in left_tiles::<S>(rows) {
         let (tile, later) = rest.split_at_mut(height * depth);
@@ -251,6 +305,7 @@ struct Block<'a, T> {
     /// First column.
     first: usize,
     rows: Vec<&'a mut [T]>,
+    write: Write,
 }
 
 impl<T: Real> WithSimd for Block<'_, T> {
@@ -273,9 +328,9 @@ impl<T: Real> WithSimd for Block<'_, T> {
                 to: (from + DEPTH).min(depth),
             };
             let packed = &mut packed[..width * (left.to - from)];
-            let start = match (from, bias) {
-                (0, Some(bias)) => Start::Columns(bias),
-                (0, None) => Start::Zero,
+            let start = match (from, self.write, bias) {
+                (0, Write::Replace, Some(bias)) => Start::Columns(bias),
+                (0, Write::Replace, None) => Start::Zero,
                 _ => Start::Destination,
             };
             for column in (0..columns).step_by(width) {

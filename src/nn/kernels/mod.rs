@@ -14,6 +14,7 @@ pub(crate) mod norm_groups;
 pub(crate) mod norm_rows;
 pub(crate) mod real;
 pub(crate) mod rotate;
+pub(crate) mod scratch;
 pub(crate) mod tile;
 mod window;
 mod winograd;

@@ -7,6 +7,7 @@ use super::{
     host::{for_float, values},
     norm::{Channel, Moments, Then, sum1, sum2},
     real::Real,
+    scratch::zeros,
 };
 
 /// A group norm and what follows it.
@@ -85,7 +86,7 @@ fn forward<T: Real>(norm: GroupedNorm, x: &Tensor, [weight, bias]: [&Tensor; 2])
         values::<T>(&weight, weight_layout)?,
         values::<T>(&bias, bias_layout)?,
     ];
-    let mut y = vec![T::ZERO; x.len()];
+    let mut y = zeros(x.len());
     let arch = Arch::new();
     y.par_chunks_mut(size)
         .zip(x.par_chunks(size))
@@ -122,7 +123,7 @@ fn backward<T: Real>(
         values::<T>(&weight, weight_layout)?,
         values::<T>(&bias, bias_layout)?,
     ];
-    let mut y = vec![T::ZERO; x.len()];
+    let mut y = zeros(x.len());
     let arch = Arch::new();
     let inputs = x.par_chunks(size).zip(grad.par_chunks(size));
     y.par_chunks_mut(size)

@@ -7,6 +7,7 @@ use super::{
     host::{for_float, values},
     norm::{Moments, sum1, sum2},
     real::Real,
+    scratch::zeros,
 };
 
 /// Numbers of one task at least.
@@ -97,7 +98,7 @@ fn forward<T: Real>(norm: RowNorm, x: &Tensor, factors: &Factors) -> Result<Tens
         width,
         ends: &factors.ends,
     };
-    let mut y = vec![T::ZERO; x.len()];
+    let mut y = zeros(x.len());
     let rows = CHUNK.div_ceil(width);
     let arch = Arch::new();
     let chunks = y
@@ -138,7 +139,7 @@ fn backward<T: Real>(
         width,
         ends: &factors.ends,
     };
-    let mut y = vec![T::ZERO; x.len()];
+    let mut y = zeros(x.len());
     let rows = CHUNK.div_ceil(width);
     let arch = Arch::new();
     let inputs = x

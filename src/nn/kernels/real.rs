@@ -1,4 +1,6 @@
 //! The two floats the kernels are written for, and their vectors under any instruction set.
+use std::{cell::Cell, thread::LocalKey};
+
 use candle_core::{CpuStorage, Result, WithDType, backend::BackendStorage, bail};
 use pulp::Simd;
 
@@ -7,6 +9,8 @@ pub(crate) trait Real: WithDType + Default {
     type Vector<S: Simd>: Copy;
     const ZERO: Self;
 
+    /// What [`Scratch`](super::scratch::Scratch) of this thread left.
+    fn shelf() -> &'static LocalKey<Cell<Vec<Self>>>;
     /// The numbers of a host storage of this type.
     fn slice_mut(storage: &mut CpuStorage) -> Result<&mut [Self]>;
     fn lanes<S: Simd>() -> usize;
@@ -89,6 +93,12 @@ macro_rules! real {
             type Vector<S: Simd> = S::$vector;
             const ZERO: Self = 0.0;
 
+            fn shelf() -> &'static LocalKey<Cell<Vec<Self>>> {
+                thread_local! {
+                    static SHELF: Cell<Vec<$float>> = const { Cell::new(Vec::new()) };
+                }
+                &SHELF
+            }
             fn slice_mut(storage: &mut CpuStorage) -> Result<&mut [Self]> {
                 match storage {
                     CpuStorage::$storage(values) => Ok(values),

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::{
     host::{for_float, values},
     real::Real,
+    scratch::zeros,
 };
 
 /// Which two components of a head turn together.
@@ -48,7 +49,7 @@ fn rotate_of<T: Real>(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) 
         values::<T>(&cos, cos_layout)?,
         values::<T>(&sin, sin_layout)?,
     ];
-    let mut y = vec![T::ZERO; x.len()];
+    let mut y = zeros(x.len());
     let item = tokens * heads * size;
     let item_angles = if shared { 0 } else { tokens * size / 2 };
     let arch = Arch::new();

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     models::{error::LoadResult, weights::Scope},
-    nn::{Activations, KeyMask, LayerNorm, LayerScale, Linear, RmsNorm, attention},
+    nn::{Activations, KeyMask, LayerNorm, LayerScale, Linear, RmsNorm, add, attention},
 };
 
 #[derive(Clone, Debug)]
@@ -98,11 +98,11 @@ impl Block {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let attended = self.attention.forward(&self.attention_norm.forward(x)?)?;
-        let x = (x + self.attention_scale.forward(&attended)?)?;
+        let x = add(x, &self.attention_scale.forward(&attended)?)?;
         let fed = self
             .feed_forward
             .forward(&self.feed_forward_norm.forward(&x)?)?;
-        x + self.feed_forward_scale.forward(&fed)?
+        add(&x, &self.feed_forward_scale.forward(&fed)?)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::nn::{
         host::values,
         norm::sum2,
         real::Real,
+        scratch::zeros,
         tile::{Left, Start, multiply, multiply_square, panel_width},
     },
 };
@@ -124,7 +125,7 @@ fn gather<T: Real>(
     heads: usize,
     add: impl Fn(usize, usize, usize, &mut [T]) + Sync,
 ) -> Vec<T> {
-    let mut grads = vec![T::ZERO; like.batch * like.tokens * heads * like.size];
+    let mut grads = zeros(like.batch * like.tokens * heads * like.size);
     let rows = grads.par_chunks_mut(heads * like.size);
     rows.enumerate().for_each(|(at, row)| {
         for (head, sums) in row.chunks_exact_mut(like.size).enumerate() {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::nn::kernels::{
     real::Real,
+    scratch::zeros,
     tile::{Left, Start, multiply, panel_width},
 };
 
@@ -38,7 +39,7 @@ impl<T: Real> WithSimd for Run<'_, T> {
                 (pack(k), pack(v))
             })
             .collect();
-        let mut value = vec![T::ZERO; q.batch * q.tokens * q.heads * q.size];
+        let mut value = zeros(q.batch * q.tokens * q.heads * q.size);
         let mut log_sums = vec![T::ZERO; q.batch * q.tokens * q.heads];
         let width = panel_width::<S, T>();
         let mut tasks = Vec::new();

@@ -2,7 +2,7 @@
 use rayon::prelude::*;
 
 use super::transform::{POINTS, WINDOW, window_points};
-use crate::nn::kernels::{real::Real, tile::left_tiles};
+use crate::nn::kernels::{real::Real, scratch::zeros, tile::left_tiles};
 
 /// For each point, `[O, I]` as left tiles.
 pub(super) struct Points<T> {
@@ -22,7 +22,7 @@ impl<T: Real> Points<T> {
 /// `weight [O, I, 3, 3]` at the points.
 pub(super) fn window_points_of<S: pulp::Simd, T: Real>(weight: &[T], outputs: usize) -> Points<T> {
     let inputs = weight.len() / outputs / (WINDOW * WINDOW);
-    let mut packed = vec![T::ZERO; POINTS * outputs * inputs];
+    let mut packed = zeros(POINTS * outputs * inputs);
     // the tiles of each point, in the order of the points
     let mut tiles: Vec<(usize, usize, Vec<&mut [T]>)> = left_tiles::<S>(outputs)
         .map(|(row, height)| (row, height, Vec::with_capacity(POINTS)))
