@@ -7,7 +7,11 @@ use crate::{
         error::LoadError,
         source::{RefError, SourceError},
     },
-    pipelines::{bundle::EditBundleError, judge::CalibrationError, questions::QuestionsError},
+    pipelines::{
+        bundle::EditBundleError,
+        judge::CalibrationError,
+        questions::{OwnQuestionsError, QuestionsError},
+    },
 };
 
 /// Why there is no model or no service.
@@ -65,6 +69,14 @@ pub enum AppError {
         path: PathBuf,
         #[source]
         source: std::io::Error,
+    },
+    #[error(
+        "the judge {name} brings questions that cannot be asked: {source}; correct the file, or name your own in judge.questions_file"
+    )]
+    OwnQuestions {
+        name: String,
+        #[source]
+        source: OwnQuestionsError,
     },
     #[error("judge.questions_file: {}: {source}", path.display())]
     Questions {

@@ -33,7 +33,12 @@ impl Loader<'_> {
             device: self.device.clone(),
             dtype: self.dtype(self.config.judge.dtype),
         };
-        let judge = Judge::load(&name, &folder, &compute, files.settings.clone());
+        let settings = files.settings(&folder);
+        let settings = settings.map_err(|source| AppError::OwnQuestions {
+            name: name.clone(),
+            source,
+        })?;
+        let judge = Judge::load(&name, &folder, &compute, settings);
         let mut judge = judge.map_err(|source| AppError::Judge { name, source })?;
         if let Some((path, calibration)) = &files.calibration {
             let calibrated = judge.calibrated(calibration);

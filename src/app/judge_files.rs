@@ -7,16 +7,20 @@ use std::{
 use super::AppError;
 use crate::{
     config::{self, OverallChoice, SpellingChoice},
+    models::folder::Folder,
     pipelines::{
         judge::{Calibration, JudgeSettings, Overall, Spelling, Temperatures},
-        questions::QuestionSet,
+        questions::{OwnQuestionsError, QuestionSet},
     },
 };
 
 /// How a judge is to answer, read and checked before any weight is.
 #[derive(Clone, Debug)]
 pub struct JudgeFiles {
-    pub(super) settings: JudgeSettings,
+    /// Those of the settings; without them the judge's own are asked.
+    pub(super) questions: Option<QuestionSet>,
+    pub(super) spelling: Spelling,
+    pub(super) overall: Overall,
     /// With its path, for messages.
     pub(super) calibration: Option<(PathBuf, Calibration)>,
 }
@@ -26,13 +30,15 @@ impl JudgeFiles {
     /// A file that cannot be read or used.
     pub fn read(judge: &config::Judge) -> Result<Self, AppError> {
         let questions = match &judge.questions_file {
-            None => QuestionSet::built_in(),
-            Some(path) => QuestionSet::parse(&text("questions_file", path)?).map_err(|source| {
-                AppError::Questions {
+            None => None,
+            Some(path) => {
+                let parsed = QuestionSet::parse(&text("questions_file", path)?);
+                let questions = parsed.map_err(|source| AppError::Questions {
                     path: path.clone(),
                     source,
-                }
-            })?,
+                })?;
+                Some(questions)
+            }
         };
         let calibration = match &judge.calibration_file {
             None => None,
@@ -46,19 +52,32 @@ impl JudgeFiles {
             }
         };
         Ok(Self {
-            settings: JudgeSettings {
-                questions,
-                spelling: match judge.answer_spelling {
-                    SpellingChoice::Exact => Spelling::Exact,
-                    SpellingChoice::Pooled => Spelling::Pooled,
-                },
-                overall: match judge.overall {
-                    OverallChoice::Product => Overall::Product,
-                    OverallChoice::Mean => Overall::Mean,
-                },
-                temperatures: Temperatures::default(),
+            questions,
+            spelling: match judge.answer_spelling {
+                SpellingChoice::Exact => Spelling::Exact,
+                SpellingChoice::Pooled => Spelling::Pooled,
+            },
+            overall: match judge.overall {
+                OverallChoice::Product => Overall::Product,
+                OverallChoice::Mean => Overall::Mean,
             },
             calibration,
+        })
+    }
+
+    /// How the judge in `folder` is to answer.
+    ///
+    /// # Errors
+    /// The questions that it brings along cannot be used.
+    pub(super) fn settings(&self, folder: &Folder) -> Result<JudgeSettings, OwnQuestionsError> {
+        Ok(JudgeSettings {
+            questions: match &self.questions {
+                Some(questions) => questions.clone(),
+                None => QuestionSet::of_judge(folder)?,
+            },
+            spelling: self.spelling,
+            overall: self.overall,
+            temperatures: Temperatures::default(),
         })
     }
 }

@@ -183,6 +183,7 @@ fn app_exit_code(error: &AppError) -> u8 {
     match error {
         AppError::Reference { .. }
         | AppError::JudgeFile { .. }
+        | AppError::OwnQuestions { .. }
         | AppError::Questions { .. }
         | AppError::Calibration { .. }
         | AppError::Lpips { .. } => BAD_INPUT,

@@ -100,7 +100,7 @@ impl Files {
     ) -> LoadResult<String> {
         let mut all = Sha256::new();
         for name in self.list()? {
-            let decides = [".safetensors", ".json", ".jinja"]
+            let decides = [".safetensors", ".json", ".jinja", "questions.toml"]
                 .iter()
                 .any(|ending| name.ends_with(ending));
             let Some(hashed) = naming(&name).filter(|_| decides) else {

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::edit_type::{EditType, UnknownEditType};
+use crate::models::{error::LoadError, folder::Folder};
 
 /// The table that stands in the binary.
 const BUILT_IN: &str = include_str!("../../configs/questions.toml");
+/// Where a judge's own table stands, in its folder.
+const OWN_FILE: &str = "questions.toml";
 /// Section of the types that have none of their own.
 const DEFAULT: &str = "default";
 /// Where a template names a value.
@@ -116,10 +119,31 @@ pub enum QuestionsError {
     },
 }
 
+/// A judge's own table of questions that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnQuestionsError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("questions.toml: {0}")]
+    Questions(#[from] QuestionsError),
+}
+
 impl QuestionSet {
     /// The set that comes with npedit.
     pub fn built_in() -> Self {
         Self::parse(BUILT_IN).expect("configs/questions.toml is checked by a test")
+    }
+
+    /// The set that a judge brings along in [`OWN_FILE`], else the built-in one.
+    ///
+    /// # Errors
+    /// The file cannot be read or used.
+    pub fn of_judge(folder: &Folder) -> Result<Self, OwnQuestionsError> {
+        if !folder.exists(OWN_FILE) {
+            return Ok(Self::built_in());
+        }
+        let bytes = folder.read(OWN_FILE)?;
+        Ok(Self::parse(&String::from_utf8_lossy(&bytes))?)
     }
 
     /// # Errors
@@ -237,6 +261,7 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::files::Files;
 
     fn about(edit_type: EditType, object: &str) -> Vec<Question> {
         QuestionSet::built_in().about(&EditDescription {
@@ -283,6 +308,29 @@ mod tests {
             };
             assert_eq!(QuestionSet::built_in().lacks_object(&edit), lacks);
         }
+    }
+
+    #[test]
+    fn a_judge_may_bring_its_own_questions() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::root(Files::Directory(dir.path().into()));
+        let edit = EditDescription {
+            instruction: "make it red".into(),
+            ..EditDescription::default()
+        };
+        let asked = |set: QuestionSet| set.about(&edit)[0].text.clone();
+        let built_in = asked(QuestionSet::built_in());
+        assert_eq!(asked(QuestionSet::of_judge(&folder).unwrap()), built_in);
+        let section = |kind: &str, text: &str| {
+            format!("[default.{kind}]\nshows = \"both\"\nexpected = \"yes\"\ntext = \"{text}\"\n")
+        };
+        let own = section("edit", "{instruction}: done") + &section("preservation", "kept");
+        std::fs::write(dir.path().join(OWN_FILE), own).unwrap();
+        let found = asked(QuestionSet::of_judge(&folder).unwrap());
+        assert_eq!(found, "make it red: done");
+        std::fs::write(dir.path().join(OWN_FILE), "nonsense").unwrap();
+        let error = QuestionSet::of_judge(&folder).unwrap_err().to_string();
+        assert!(error.starts_with("questions.toml: "), "{error}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ const COMPONENTS: &[&str] = &["transformer", "text_encoder", TOKENIZER, "vae"];
 
 const CONFIG: &str = "config.json";
 /// What a model of transformers may hold beside its weights; those that every judge has come first.
-const MODEL_FILES: [&str; 8] = [
+const MODEL_FILES: [&str; 9] = [
     CONFIG,
     "preprocessor_config.json",
     "tokenizer.json",
@@ -32,6 +32,7 @@ const MODEL_FILES: [&str; 8] = [
     "processor_config.json",
     "chat_template.jinja",
     "chat_template.json",
+    "questions.toml",
     "model.safetensors.index.json",
 ];
 const EVERY_MODEL: usize = 4;
