@@ -4,6 +4,8 @@
 //! A frozen weight (`!weight.track_op()`) never receives a gradient: the operations that take one carry their own backward.
 mod activation;
 mod attention;
+mod branches;
+mod choice;
 mod clamp;
 mod compute;
 mod conv;
@@ -27,6 +29,8 @@ mod upsample;
 
 pub use activation::{gelu, gelu_erf, relu, silu, silu_mul, tanh};
 pub use attention::{KeyMask, attention};
+pub use branches::attention_in_branches;
+pub use choice::{Choice, choice_losses};
 pub use clamp::{clamp, clamp_closed};
 pub use compute::Compute;
 pub use conv::{Conv2d, Padding};

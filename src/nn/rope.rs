@@ -11,7 +11,7 @@ use super::{
 
 /// Rotates each pair `(x[2i], x[2i+1])` by the angle whose cosine and sine are `cos[s, i]`, `sin[s, i]`: Z-Image.
 ///
-/// `x` `[B, S, H, D]`, `cos` and `sin` `[S, D/2]` or `[B, S, D/2]` (constants: they receive no gradient).
+/// `x` `[B, S, H, D]`, `cos` and `sin` `[S, D/2]`, `[1, S, D/2]` or `[B, S, D/2]` (constants: they receive no gradient).
 pub fn rope_pairs(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     rope(x, cos, sin, Pairing::Neighbours)
 }

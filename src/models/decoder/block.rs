@@ -30,7 +30,7 @@ impl Block {
         })
     }
 
-    /// `[1, N, D]` to the same.
+    /// `[B, N, D]` to the same.
     pub(super) fn forward(
         &self,
         x: &Tensor,

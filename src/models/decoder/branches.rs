@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use candle_core::{Result, Tensor, bail};
 
-use crate::nn::{KeyMask, attention};
+use crate::nn::{KeyMask, attention, attention_in_branches};
 
 /// Where the texts lie: what all of them start with, then the rest of each, one after the other.
 ///
@@ -47,22 +47,12 @@ impl Branches {
         starts.zip(&self.ends).map(|(start, end)| start..*end)
     }
 
-    /// Causal attention inside each text. `q`, `k`, `v` `[1, N, H, D]` of all tokens.
+    /// Causal attention inside each text. `q`, `k`, `v` `[B, N, H, D]` of all tokens.
     pub(super) fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         if self.ends.last() != Some(&q.dim(1)?) {
             bail!("texts that end at {:?} in {} tokens", self.ends, q.dim(1)?)
         }
-        let mut attended = Vec::new();
-        if self.shared > 0 {
-            let [q, k, v] = [q, k, v].map(|x| x.narrow(1, 0, self.shared));
-            attended.push(attention(&q?, &k?, &v?, &KeyMask::Causal)?);
-        }
-        for own in self.own() {
-            let queries = q.narrow(1, own.start, own.len())?;
-            let (k, v) = (self.text(k, &own)?, self.text(v, &own)?);
-            attended.push(attention(&queries, &k, &v, &KeyMask::Causal)?);
-        }
-        Tensor::cat(&attended, 1)
+        attention_in_branches([q, k, v], self.shared, &self.ends)
     }
 
     /// As [`Self::attend`] for the queries `q` `[1, texts, H, D]` of the last tokens alone.

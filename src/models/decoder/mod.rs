@@ -15,14 +15,14 @@ use self::block::Block;
 use super::{error::LoadResult, weights::Scope};
 use crate::nn::{Activations, Linear, RmsNorm};
 
-/// The token embeddings of some texts, one after the other.
+/// The token embeddings of some texts, one after the other; several rows of them where the texts are of the same lengths.
 #[derive(Clone, Debug)]
 pub struct Sequence {
-    /// `[1, N, D]`
+    /// `[B, N, D]`
     pub embeddings: Tensor,
     /// `N` of them.
     pub positions: Vec<Position>,
-    /// Added to the hidden states after the first layers, one tensor `[1, N, D]` a layer (Qwen3-VL's deepstack).
+    /// Added to the hidden states after the first layers, one tensor `[B, N, D]` a layer (Qwen3-VL's deepstack).
     pub additions: Vec<Tensor>,
     /// Which tokens belong to which text.
     pub branches: Branches,
@@ -155,8 +155,26 @@ impl Decoder {
         self.norm.forward(x)
     }
 
-    /// The state of each text's last token after all layers and the final norm, `[texts, D]`; the layers are the segments of
-    /// `activations`.
+    /// The hidden states of all tokens after each of the first `layers` layers, `[B, N, D]` each, without the final norm.
+    ///
+    /// # Errors
+    /// Shapes that do not fit each other.
+    pub fn states(&self, sequence: &Sequence, layers: usize) -> Result<Vec<Tensor>> {
+        let rotations = self.rotations(&sequence.positions)?;
+        let mut x = sequence.embeddings.clone();
+        let blocks = self.layers.blocks.iter().take(layers).enumerate();
+        let after = blocks.map(|(index, block)| {
+            x = block.forward(&x, &rotations, &sequence.branches)?;
+            if let Some(addition) = sequence.additions.get(index) {
+                x = (&x + addition)?;
+            }
+            Ok(x.clone())
+        });
+        after.collect()
+    }
+
+    /// The state of each text's last token after all layers and the final norm, `[texts, D]`, of one row; the layers are the
+    /// segments of `activations`.
     ///
     /// # Errors
     /// Shapes that do not fit each other.

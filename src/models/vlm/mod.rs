@@ -145,6 +145,16 @@ impl VisionLanguageModel {
         self.tower.encode(pixels, &self.activations)
     }
 
+    /// Stages 1 and 2 of several pictures of one size, without a gradient of their pixels. `[P, 3, H, W]` in `[0, 1]` to
+    /// `[P, n, D]`
+    ///
+    /// # Errors
+    /// Another shape, or a family that looks at one picture after the other.
+    pub fn look_at_all(&self, pixels: &Tensor) -> Result<Tensor> {
+        self.tower
+            .look_at_all(&pixels.to_dtype(self.compute.dtype)?)
+    }
+
     /// Stage 3: text and pictures of all items in one sequence of embeddings.
     ///
     /// # Errors

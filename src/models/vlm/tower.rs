@@ -1,7 +1,7 @@
 //! What a vision-language model's eye does, whichever it is.
 use std::fmt::Debug;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 use super::pixels::{Picture, PixelValues, Shown};
 use crate::{models::decoder::Position, nn::Activations};
@@ -47,6 +47,12 @@ pub(super) trait VisionTower: Debug + Send + Sync {
 
     /// Pre-processing, differentiable where the picture's rounding is exact.
     fn pixel_values(&self, picture: &Picture, shown: Shown) -> Result<PixelValues>;
+
+    /// Pre-processing, tower and projector of several pictures at once, without a gradient of their pixels; of families that
+    /// are trained here. `[P, 3, H, W]` in `[0, 1]` to `[P, n, D]`
+    fn look_at_all(&self, _pixels: &Tensor) -> Result<Tensor> {
+        bail!("judges of this family look at one picture after the other")
+    }
 
     /// Tower and projector; the tower's blocks are the segments of `activations`.
     fn encode(&self, pixels: &PixelValues, activations: &Activations) -> Result<ImageTokens>;

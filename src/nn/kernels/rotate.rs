@@ -21,7 +21,7 @@ pub(crate) enum Pairing {
 /// Tokens of one task.
 const TOKENS: usize = 32;
 
-/// `x [B, S, H, D]`, `cos` and `sin` `[S, D/2]` or `[B, S, D/2]`. Host, not part of the graph.
+/// `x [B, S, H, D]`, `cos` and `sin` `[S, D/2]`, `[1, S, D/2]` or `[B, S, D/2]`. Host, not part of the graph.
 pub(crate) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) -> Result<Tensor> {
     for_float!(x, rotate_of(x, cos, sin, pairing))
 }
@@ -29,10 +29,10 @@ pub(crate) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) -
 fn rotate_of<T: Real>(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) -> Result<Tensor> {
     let (batch, tokens, heads, size) = x.dims4()?;
     let each = [batch, tokens, size / 2];
-    let shared = cos.dims() == &each[1..];
+    let shared = cos.dims() == &each[1..] || cos.dims() == [1, tokens, size / 2];
     if size % 2 != 0 || !(shared || cos.dims() == each) || sin.dims() != cos.dims() {
         bail!(
-            "a rotation of {:?} needs cosines and sines [S, D/2] or [B, S, D/2], not {:?} and {:?}",
+            "a rotation of {:?} needs cosines and sines [S, D/2], [1, S, D/2] or [B, S, D/2], not {:?} and {:?}",
             x.dims(),
             cos.dims(),
             sin.dims()

@@ -75,23 +75,41 @@ impl VisionTower for Tower {
         self.patch
     }
 
-    /// The reference's order (nupurkmr9/npedit @ a3cd76c): normalise, then squash to the tower's square without rounding.
     fn pixel_values(&self, picture: &Picture, shown: Shown) -> Result<PixelValues> {
-        let x = clamp(&picture.pixels, 0.0, 1.0)?.unsqueeze(0)?;
-        let x = self.preprocessor.normalisation.apply(&x)?;
         Ok(PixelValues {
-            values: resize(&x, self.image_size, Rounding::Exact)?,
+            values: self.values(&picture.pixels.unsqueeze(0)?)?,
             size: picture.size()?,
             shown,
         })
     }
 
+    fn look_at_all(&self, pixels: &Tensor) -> Result<Tensor> {
+        self.features(&self.values(&pixels.detach())?, &Activations::Keep)
+    }
+
     fn encode(&self, pixels: &PixelValues, activations: &Activations) -> Result<ImageTokens> {
+        ImageTokens::sequential(self.features(&pixels.values, activations)?.i(0)?)
+    }
+}
+
+impl Tower {
+    /// The reference's order (nupurkmr9/npedit @ a3cd76c): normalise, then squash to the tower's square without rounding.
+    ///
+    /// `[P, 3, H, W]` to `[P, 3, S, S]`
+    fn values(&self, pixels: &Tensor) -> Result<Tensor> {
+        let x = self
+            .preprocessor
+            .normalisation
+            .apply(&clamp(pixels, 0.0, 1.0)?)?;
+        resize(&x, self.image_size, Rounding::Exact)
+    }
+
+    /// `[P, 3, S, S]` to `[P, n, D]`
+    fn features(&self, values: &Tensor, activations: &Activations) -> Result<Tensor> {
         let (grid_height, grid_width) = self.vit.grid();
-        let patches = self.vit.forward(&pixels.values, activations)?;
+        let patches = self.vit.forward(values, activations)?;
         let shuffled = shuffle(&patches, grid_height, grid_width)?;
-        let features = self.projector.forward(&self.norm.forward(&shuffled)?)?;
-        ImageTokens::sequential(features.i(0)?)
+        self.projector.forward(&self.norm.forward(&shuffled)?)
     }
 }
 
