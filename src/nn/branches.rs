@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 
 use super::{
     KeyMask, attention,
-    graft::graft,
+    graft::graft_with_value,
     kernels::{
         attention::{Attended, attend, attend_backward},
         host::is_host_float,
@@ -31,14 +31,14 @@ pub fn attention_in_branches(
         });
         return Tensor::cat(&attended.collect::<Result<Vec<_>>>()?, 1);
     }
-    let parts = runs.iter().map(|own| Part::attend([q, k, v], shared, own));
-    let parts = parts.collect::<Result<Vec<_>>>()?;
-    let values: Vec<_> = parts.iter().map(|part| &part.attended.value).collect();
+    let attended = runs.iter().map(|own| Part::attend([q, k, v], shared, own));
+    let (parts, values): (Vec<_>, Vec<_>) =
+        attended.collect::<Result<Vec<_>>>()?.into_iter().unzip();
     let value = Tensor::cat(&values, 1)?;
-    graft([q, k, v], value, move |_, grad| {
+    graft_with_value([q, k, v], value, move |_, [value, grad]| {
         let mut grads: [Vec<Tensor>; 3] = Default::default();
         for part in &parts {
-            let [of_q, of_k, of_v] = part.gradients(grad)?;
+            let [of_q, of_k, of_v] = part.gradients(value, grad)?;
             grads[0].push(of_q);
             for (all, part_grad) in grads[1..].iter_mut().zip([of_k, of_v]) {
                 let before = part.shared(shared);
@@ -81,19 +81,22 @@ fn seen(x: &Tensor, shared: usize, own: &Range<usize>) -> Result<Tensor> {
 struct Part {
     own: Range<usize>,
     inputs: [Tensor; 3],
-    attended: Attended,
+    log_sums: Tensor,
 }
 
 impl Part {
-    fn attend(inputs: [&Tensor; 3], shared: usize, own: &Range<usize>) -> Result<Self> {
+    /// With what is attended to.
+    fn attend(inputs: [&Tensor; 3], shared: usize, own: &Range<usize>) -> Result<(Self, Tensor)> {
         let [q, k, v] = inputs.map(Tensor::detach);
         let inputs = [of(&q, own)?, seen(&k, shared, own)?, seen(&v, shared, own)?];
         let [q, k, v] = &inputs;
-        Ok(Self {
+        let Attended { value, log_sums } = attend(q, k, v, &KeyMask::Causal)?;
+        let part = Self {
             own: own.clone(),
-            attended: attend(q, k, v, &KeyMask::Causal)?,
             inputs,
-        })
+            log_sums,
+        };
+        Ok((part, value))
     }
 
     /// Tokens before its own ones.
@@ -101,8 +104,12 @@ impl Part {
         if self.own.start == 0 { 0 } else { shared }
     }
 
-    fn gradients(&self, grad: &Tensor) -> Result<[Tensor; 3]> {
+    fn gradients(&self, value: &Tensor, grad: &Tensor) -> Result<[Tensor; 3]> {
         let grad = of(grad, &self.own)?.contiguous()?;
-        attend_backward(&self.inputs, &KeyMask::Causal, &self.attended, &grad)
+        let attended = Attended {
+            value: of(&value.detach(), &self.own)?.contiguous()?,
+            log_sums: self.log_sums.clone(),
+        };
+        attend_backward(&self.inputs, &KeyMask::Causal, &attended, &grad)
     }
 }
