@@ -1,5 +1,6 @@
 //! Two-dimensional convolution.
 use candle_core::{DType, Result, Tensor, bail};
+use rayon::prelude::*;
 
 use super::{
     GroupNorm, Held,
@@ -11,6 +12,8 @@ use super::{
         host::{is_host_float, is_host_half},
         matmul::matmul,
         norm::Then,
+        spread::{Place, spread_channels},
+        sums::channel_sums,
         within::{self, conv_within},
     },
     upsample_nearest_2x,
@@ -113,35 +116,36 @@ impl Conv2d {
                     true => Some(layer.host_input_gradient([height, width], grad)?),
                     false => None,
                 };
-                let of_bias = grad.sum((0, 2, 3))?;
+                let of_bias = channel_sums(grad)?;
                 Ok([of_x, Some(layer.weight_gradient(x, grad)?), Some(of_bias)])
             },
         )
     }
 
-    /// One matrix product for each place of the window: `d weight [.., ky, kx] = grad x_shifted^T`.
+    /// One matrix product for each place of the window, `d weight [.., ky, kx] = grad x_shifted^T`: on a grid with room for
+    /// the margins a shift is another first number, so that nothing is copied for it.
     fn weight_gradient(&self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
         let (outputs, inputs, side, _) = self.weight.dims4()?;
-        let (_, _, rows, columns) = grad.dims4()?;
+        let (_, _, height, width) = x.dims4()?;
         let Padding {
             top,
             bottom,
             left,
             right,
         } = self.padding;
-        let x = x
-            .pad_with_zeros(2, top, bottom)?
-            .pad_with_zeros(3, left, right)?;
-        let flat = |t: &Tensor| t.transpose(0, 1)?.contiguous()?.flatten_from(1);
-        let grad = flat(grad)?;
-        let mut places = Vec::with_capacity(side * side);
-        for row in 0..side {
-            let x = every(&x, (2, row), (rows, self.stride))?;
-            for column in 0..side {
-                let seen = every(&x, (3, column), (columns, self.stride))?;
-                places.push(matmul(&grad, &flat(&seen)?, None)?);
-            }
-        }
+        let grid = [height + top + bottom, width + left + right];
+        let place = |first, step| Place { grid, first, step };
+        let x = spread_channels(x, place([top, left], 1))?;
+        let grad = spread_channels(grad, place([0, 0], self.stride))?;
+        let furthest = (side - 1) * (grid[1] + 1);
+        let count = x.dim(1)? - furthest;
+        let grad = grad.narrow(1, 0, count)?;
+        let of_place = |at: usize| {
+            let first = at / side * grid[1] + at % side;
+            matmul(&grad, &x.narrow(1, first, count)?, None)
+        };
+        let places = (0..side * side).into_par_iter().map(of_place);
+        let places = places.collect::<Result<Vec<_>>>()?;
         Tensor::stack(&places, 2)?.reshape((outputs, inputs, side, side))
     }
 
@@ -301,19 +305,6 @@ impl Conv2d {
             .narrow(3, 0, width)?
             .contiguous()
     }
-}
-
-/// `count` slices of a dimension from `start` on, `stride` apart.
-fn every(
-    x: &Tensor,
-    (dim, start): (usize, usize),
-    (count, stride): (usize, usize),
-) -> Result<Tensor> {
-    if stride == 1 {
-        return x.narrow(dim, start, count);
-    }
-    let indices = (0..count).map(|index| (start + index * stride) as u32);
-    x.index_select(&Tensor::from_iter(indices, x.device())?, dim)
 }
 
 /// `stride - 1` zeros between neighbouring pixels.

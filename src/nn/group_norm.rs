@@ -75,23 +75,15 @@ impl GroupNorm {
         self.weight.track_op() || self.bias.track_op()
     }
 
-    /// The host's norm without weights, then the weights as operations of the graph.
+    /// Weight and bias have gradients too.
     fn trained(&self, x: &Tensor, then: Then) -> Result<Tensor> {
-        let channels = x.dim(1)?;
-        let ones = self.weight.detach().ones_like()?;
-        let plain = Self {
-            bias: ones.zeros_like()?,
-            weight: ones,
-            ..self.clone()
-        };
-        let y = plain
-            .forward(x)?
-            .broadcast_mul(&self.weight.reshape((1, channels, 1, 1))?)?
-            .broadcast_add(&self.bias.reshape((1, channels, 1, 1))?)?;
-        match then {
-            Then::Nothing => Ok(y),
-            Then::Silu => silu(&y),
-        }
+        let norm = self.kernel(then);
+        let affine = self.affine().map(Tensor::detach);
+        let value = norm.forward(&x.detach(), affine.each_ref())?;
+        let inputs = [x, &self.weight, &self.bias];
+        graft(inputs, value, move |[x, weight, bias], grad| {
+            Ok(norm.gradients(x, [weight, bias], grad)?.map(Some))
+        })
     }
 
     fn composite(&self, x: &Tensor, then: Then) -> Result<Tensor> {

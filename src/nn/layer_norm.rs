@@ -6,6 +6,7 @@ use super::{
     kernels::{
         host::is_host_float,
         norm_rows::{Centre, Factors, RowNorm},
+        sums::column_sums,
     },
 };
 
@@ -43,21 +44,30 @@ impl LayerNorm {
         frozen(x, move |x| layer.composite(x))
     }
 
-    /// The host's norm without weights, then the weights as operations of the graph.
+    /// Weight and bias have gradients too.
     fn trained(&self, x: &Tensor) -> Result<Tensor> {
-        let plain = Self {
-            weight: None,
-            bias: None,
-            eps: self.eps,
+        let (Some(weight), Some(bias)) = (&self.weight, &self.bias) else {
+            return self.composite(x);
         };
-        let mut y = plain.host(x)?;
-        if let Some(weight) = &self.weight {
-            y = y.broadcast_mul(weight)?;
+        let norm = self.kernel();
+        let factors = Factors::all(&weight.detach())?;
+        let value = norm.forward(&x.detach(), &factors)?;
+        let value = value.broadcast_add(&bias.detach())?;
+        graft([x, weight, bias], value, move |[x, _, _], grad| {
+            let rows = grad.contiguous()?.flatten_to(D::Minus2)?;
+            Ok([
+                Some(norm.backward(x, &factors, grad)?),
+                Some(norm.weight_gradient(x, grad)?),
+                Some(column_sums(&rows)?),
+            ])
+        })
+    }
+
+    fn kernel(&self) -> RowNorm {
+        RowNorm {
+            centre: Centre::Mean,
+            eps: self.eps,
         }
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(bias)?;
-        }
-        Ok(y)
     }
 
     fn host(&self, x: &Tensor) -> Result<Tensor> {
@@ -65,10 +75,7 @@ impl LayerNorm {
             Some(weight) => weight.clone(),
             None => Tensor::ones(x.dim(D::Minus1)?, x.dtype(), x.device())?,
         };
-        let norm = RowNorm {
-            centre: Centre::Mean,
-            eps: self.eps,
-        };
+        let norm = self.kernel();
         let factors = Factors::all(&weight)?;
         let mut value = norm.forward(x, &factors)?;
         if let Some(bias) = &self.bias {

@@ -7,6 +7,7 @@ use super::{
     kernels::{
         host::is_host_float,
         matmul::{add_matmul, matmul},
+        sums::column_sums,
     },
 };
 
@@ -115,7 +116,7 @@ impl Linear {
                 Ok([of_x(grad)?, Some(of_weight(x, grad)?)])
             }),
             Some(bias) => graft([x, &self.weight, bias], value, move |[x, _, _], grad| {
-                let of_bias = rows(grad)?.sum(0)?;
+                let of_bias = column_sums(&rows(grad)?)?;
                 Ok([of_x(grad)?, Some(of_weight(x, grad)?), Some(of_bias)])
             }),
         }

@@ -26,10 +26,7 @@ impl RmsNorm {
     /// `[.., D]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match (self.weight.track_op(), is_host_float(x)) {
-            (true, true) => {
-                let plain = Factors::all(&self.weight.detach().ones_like()?)?;
-                return self.host(x, plain)?.broadcast_mul(&self.weight);
-            }
+            (true, true) => return self.trained(x),
             (true, false) => return self.composite(x),
             (false, true) => return self.host(x, Factors::all(&self.weight)?),
             (false, false) => {}
@@ -62,11 +59,26 @@ impl RmsNorm {
         self.host(x, factors)
     }
 
-    fn host(&self, x: &Tensor, factors: Factors) -> Result<Tensor> {
-        let norm = RowNorm {
+    fn kernel(&self) -> RowNorm {
+        RowNorm {
             centre: Centre::Zero,
             eps: self.eps,
-        };
+        }
+    }
+
+    /// The weight has a gradient too.
+    fn trained(&self, x: &Tensor) -> Result<Tensor> {
+        let norm = self.kernel();
+        let factors = Factors::all(&self.weight.detach())?;
+        let value = norm.forward(&x.detach(), &factors)?;
+        graft([x, &self.weight], value, move |[x, _], grad| {
+            let of_x = norm.backward(x, &factors, grad)?;
+            Ok([Some(of_x), Some(norm.weight_gradient(x, grad)?)])
+        })
+    }
+
+    fn host(&self, x: &Tensor, factors: Factors) -> Result<Tensor> {
+        let norm = self.kernel();
         graft([x], norm.forward(x, &factors)?, move |[x], grad| {
             Ok([Some(norm.backward(x, &factors, grad)?)])
         })

@@ -61,7 +61,7 @@ impl GroupedNorm {
     }
 
     /// Numbers of one group, channels of one group.
-    fn sizes(self, x: &Tensor) -> Result<(usize, usize)> {
+    pub(super) fn sizes(self, x: &Tensor) -> Result<(usize, usize)> {
         let (_, channels, height, width) = x.dims4()?;
         if self.groups == 0 || channels % self.groups != 0 {
             bail!(

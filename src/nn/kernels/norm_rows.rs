@@ -60,7 +60,7 @@ impl RowNorm {
     }
 
     #[inline(always)]
-    fn moments<T: Real>(self, x: &[T]) -> Moments<T> {
+    pub(super) fn moments<T: Real>(self, x: &[T]) -> Moments<T> {
         match self.centre {
             Centre::Mean => Moments::centred(x, self.eps),
             Centre::Zero => Moments::uncentred(x, self.eps),
