@@ -21,7 +21,7 @@ pub type Gradients = BTreeMap<String, Tensor>;
 /// Which parameters Muon moves, and how; AdamW moves the others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hidden {
-    /// Parts of names between dots; a matrix whose name has one of them is Muon's.
+    /// Parts of names between dots; a matrix or a convolution whose name has one of them is Muon's.
     pub modules: Vec<String>,
     pub settings: MuonSettings,
 }
@@ -112,6 +112,6 @@ impl Hidden {
 
     fn has(&self, name: &str, var: &Var) -> bool {
         let named = |module: &String| name.split('.').any(|part| part == module);
-        var.rank() == 2 && self.modules.iter().any(named)
+        var.rank() >= 2 && self.modules.iter().any(named)
     }
 }

@@ -36,7 +36,7 @@ impl Muon {
         &self.momenta
     }
 
-    /// Moves one matrix against its gradient, both `[out, in]`.
+    /// Moves one matrix `[out, in]`, or the kernels `[out, in, k, k]` of a convolution as one, against its gradient.
     ///
     /// # Errors
     /// No matrix.
@@ -53,9 +53,14 @@ impl Muon {
         }?;
         // Nesterov's: one step of momentum ahead
         let ahead = (grad + (&momentum * settings.momentum)?)?;
-        let (rows, columns) = ahead.dims2()?;
+        let matrix = match ahead.rank() {
+            3.. => ahead.flatten_from(1)?,
+            _ => ahead.clone(),
+        };
+        let orthogonal = orthogonal(&matrix)?.reshape(ahead.shape())?;
+        let (rows, columns) = matrix.dims2()?;
         let size = ADAMW_SIZE * (rows.max(columns) as f64).sqrt();
-        let step = (orthogonal(&ahead)? * (settings.learning_rate * size))?;
+        let step = (orthogonal * (settings.learning_rate * size))?;
         let kept = parameter.as_detached_tensor();
         parameter.set(&(&kept - step.to_dtype(kept.dtype())?)?)?;
         self.momenta.insert(name.to_owned(), momentum);
