@@ -36,7 +36,7 @@ impl Loader<'_> {
         bundle.vae = bundle.vae.with_activations(activations.clone());
         let judge = match recipe.stage {
             StageChoice::NpEdit | StageChoice::FlowGrpo => self.judge(files)?,
-            StageChoice::WarmUp | StageChoice::Supervised => None,
+            StageChoice::WarmUp | StageChoice::Supervised | StageChoice::TextToImage => None,
         };
         let lpips = match (&recipe.model.lpips, recipe.losses.weights.lpips) {
             (Some(path), weight) if weight > 0.0 && recipe.stage == StageChoice::NpEdit => {

@@ -15,7 +15,7 @@ use super::{
     error::TrainingResult,
     guard::Skipped,
     optimiser::{Optimiser, Parameters, clip_global_norm},
-    recipe::{OptimiserChoice, Recipe},
+    recipe::OptimiserChoice,
     stages::{Outcome, Stage, Step},
 };
 
@@ -39,15 +39,21 @@ pub struct StepReport {
     pub terms: BTreeMap<&'static str, f64>,
 }
 
+/// How a stage is gone through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    pub steps: u64,
+    pub seed: u64,
+    pub optimiser: OptimiserChoice,
+}
+
 /// A run between two steps.
 pub struct Trainer<'a> {
     stage: Box<dyn Stage + 'a>,
     parameters: Parameters,
     optimiser: Optimiser,
     ema: Option<Ema>,
-    settings: OptimiserChoice,
-    steps: u64,
-    seed: u64,
+    course: Course,
     /// Steps done.
     done: u64,
     skipped_in_a_row: u32,
@@ -63,8 +69,8 @@ const JUDGE_CALLS: &str = "judge_calls";
 impl<'a> Trainer<'a> {
     /// # Errors
     /// The device has no room for the averages.
-    pub fn new(recipe: &Recipe, stage: Box<dyn Stage + 'a>) -> TrainingResult<Self> {
-        let settings = recipe.optimiser.clone();
+    pub fn new(course: Course, stage: Box<dyn Stage + 'a>) -> TrainingResult<Self> {
+        let settings = &course.optimiser;
         let parameters = stage.parameters().clone();
         let ema = settings.ema_decay.map(|decay| Ema::new(decay, &parameters));
         Ok(Self {
@@ -72,9 +78,7 @@ impl<'a> Trainer<'a> {
             optimiser: Optimiser::new(settings.adam, settings.hidden.clone()),
             ema: ema.transpose()?,
             parameters,
-            settings,
-            steps: recipe.steps,
-            seed: recipe.seed,
+            course,
             done: 0,
             skipped_in_a_row: 0,
             judge_calls: 0,
@@ -86,9 +90,14 @@ impl<'a> Trainer<'a> {
         self.done
     }
 
+    /// Whether every step is done.
+    pub fn is_through(&self) -> bool {
+        self.done >= self.course.steps
+    }
+
     /// Whether too many steps in a row were skipped.
     pub fn gives_up(&self) -> bool {
-        self.skipped_in_a_row >= self.settings.guard.give_up_after
+        self.skipped_in_a_row >= self.course.optimiser.guard.give_up_after
     }
 
     /// One step; `go_on` is asked between its passes.
@@ -100,10 +109,14 @@ impl<'a> Trainer<'a> {
         go_on: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> TrainingResult<StepReport> {
         let start = Instant::now();
-        let learning_rate = self.settings.learning_rate.at(self.done, self.steps);
+        let learning_rate = self
+            .course
+            .optimiser
+            .learning_rate
+            .at(self.done, self.course.steps);
         let mut step = Step {
             index: self.done,
-            draws: Draws::new(self.seed, self.done),
+            draws: Draws::new(self.course.seed, self.done),
             go_on,
         };
         // 1 gradients   rows -> losses -> gradients
@@ -113,8 +126,8 @@ impl<'a> Trainer<'a> {
             terms,
         } = self.stage.step(&mut step)?;
         // 2 guard       spikes and what is no number are skipped, the rest is clipped
-        let grad_norm = clip_global_norm(&mut gradients, self.settings.clip_norm)?;
-        let skipped = self.settings.guard.judge(loss, grad_norm);
+        let grad_norm = clip_global_norm(&mut gradients, self.course.optimiser.clip_norm)?;
+        let skipped = self.course.optimiser.guard.judge(loss, grad_norm);
         // 3 update      parameters and their average
         if skipped.is_none() {
             self.optimiser
@@ -174,7 +187,7 @@ impl<'a> Trainer<'a> {
         let state = &state.to_device(&self.device())?;
         state.restore_parameters(PREFIX, &self.parameters)?;
         self.optimiser = state.optimiser(PREFIX, &self.optimiser)?;
-        if let Some(decay) = self.settings.ema_decay {
+        if let Some(decay) = self.course.optimiser.ema_decay {
             let kept = state.tensors.iter().filter_map(|(name, average)| {
                 Some((name.strip_prefix(EMA)?.to_owned(), average.clone()))
             });

@@ -172,11 +172,20 @@ impl Config {
 
     /// The layers of a text encoder, which end before its last one.
     pub(in crate::models) fn of_text_encoder(encoder: &qwen3::Config) -> Self {
+        let whole = Self::of_language_model(encoder);
+        Self {
+            num_hidden_layers: whole.num_hidden_layers - 1,
+            ..whole
+        }
+    }
+
+    /// All layers of a model whose config is a text encoder's.
+    pub(in crate::models) fn of_language_model(encoder: &qwen3::Config) -> Self {
         Self {
             vocab_size: encoder.vocab_size,
             hidden_size: encoder.hidden_size,
             intermediate_size: encoder.intermediate_size,
-            num_hidden_layers: encoder.num_hidden_layers - 1,
+            num_hidden_layers: encoder.num_hidden_layers,
             num_attention_heads: encoder.num_attention_heads,
             num_key_value_heads: encoder.num_key_value_heads,
             head_dim: Some(encoder.head_dim),

@@ -4,7 +4,7 @@ mod config;
 mod decoder;
 mod encoder;
 
-use candle_core::{DType, Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 
 pub use self::config::Config;
 use self::{decoder::Decoder, encoder::Encoder};
@@ -15,7 +15,7 @@ use crate::nn::{Activations, Compute};
 #[derive(Clone, Debug)]
 pub struct AutoencoderKl {
     config: Config,
-    dtype: DType,
+    compute: Compute,
     activations: Activations,
     encoder: Encoder,
     decoder: Decoder,
@@ -28,7 +28,7 @@ impl AutoencoderKl {
         config.validate()?;
         let loaded = Self {
             config: config.clone(),
-            dtype: compute.dtype,
+            compute: compute.clone(),
             activations: Activations::Keep,
             encoder: Encoder::load(config, &weights.scope("encoder", compute))?,
             decoder: Decoder::load(config, &weights.scope("decoder", compute))?,
@@ -59,7 +59,9 @@ impl AutoencoderKl {
         {
             bail!("pixels of {height} x {width} are not a multiple of {factor} on both sides");
         }
-        let moments = self.encoder.forward(&pixels.to_dtype(self.dtype)?)?;
+        let moments = self
+            .encoder
+            .forward(&pixels.to_dtype(self.compute.dtype)?)?;
         let mean = moments
             .narrow(1, 0, self.config.latent_channels)?
             .contiguous()?;
@@ -75,13 +77,18 @@ impl AutoencoderKl {
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
         let scaled = latents.affine(1.0 / self.config.scaling_factor, self.shift())?;
         self.decoder
-            .forward(&scaled.to_dtype(self.dtype)?, &self.activations)?
+            .forward(&scaled.to_dtype(self.compute.dtype)?, &self.activations)?
             .to_dtype(latents.dtype())
     }
 
     /// Pixels along one side of a latent pixel.
     pub fn downscale_factor(&self) -> usize {
         self.config.downscale_factor()
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> Device {
+        self.compute.device.clone()
     }
 
     pub fn latent_channels(&self) -> usize {

@@ -15,6 +15,7 @@ pub enum StageChoice {
     WarmUp,
     Supervised,
     FlowGrpo,
+    TextToImage,
 }
 
 impl Choice for StageChoice {
@@ -23,6 +24,7 @@ impl Choice for StageChoice {
         ("warm_up", Self::WarmUp),
         ("supervised", Self::Supervised),
         ("flow_grpo", Self::FlowGrpo),
+        ("text_to_image", Self::TextToImage),
     ];
 }
 

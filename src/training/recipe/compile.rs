@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// Largest of anything that has no natural limit.
-const MOST: i64 = 1 << 40;
-const MOST_WEIGHT: f64 = 1e6;
+pub(super) const MOST: i64 = 1 << 40;
+pub(super) const MOST_WEIGHT: f64 = 1e6;
 /// As many as an edit can have.
 const MOST_SAMPLING_STEPS: i64 = *STEPS.end() as i64;
 
@@ -181,7 +181,7 @@ fn names(list: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-fn optimiser(read: &mut Reader) -> OptimiserChoice {
+pub(super) fn optimiser(read: &mut Reader) -> OptimiserChoice {
     let peak = read.number("optimiser.learning_rate", 0.0..=1.0);
     let ema_decay = read.number("optimiser.ema_decay", 0.0..=0.999_999);
     OptimiserChoice {

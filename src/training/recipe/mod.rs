@@ -1,6 +1,7 @@
 //! A training recipe: typed and validated like the settings.
 mod choices;
 mod compile;
+mod component;
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::choices::{StageChoice, TuningChoice};
+pub use self::{
+    choices::{StageChoice, TuningChoice},
+    component::{Component, ComponentRecipe},
+};
 use super::{
     guard::Guard,
     learning_rate::LearningRate,
@@ -18,6 +22,7 @@ use super::{
     optimiser::{AdamWSettings, Hidden},
     order::Shares,
     stages::np_edit::{AnswerLoss, Guidance, Weights},
+    trainer::Course,
     tuning::Memory,
     unroll::GradientThrough,
 };
@@ -186,6 +191,15 @@ impl fmt::Display for RecipeError {
 impl std::error::Error for RecipeError {}
 
 impl Recipe {
+    /// The part that every stage has.
+    pub fn course(&self) -> Course {
+        Course {
+            steps: self.steps,
+            seed: self.seed,
+            optimiser: self.optimiser.clone(),
+        }
+    }
+
     /// # Errors
     /// Every mistake at once, each with its key.
     pub fn read(path: &Path) -> Result<Loaded, RecipeError> {

@@ -44,6 +44,9 @@ pub(super) fn check(recipe: &Recipe, models: &Models, sets: &Sets) -> RunResult<
         StageChoice::WarmUp => ("warm_up", "a source_caption", |row| {
             row.source_caption.is_some()
         }),
+        StageChoice::TextToImage => ("text_to_image", "a source_caption", |row| {
+            row.source_caption.is_some()
+        }),
         StageChoice::Supervised => ("supervised", "edited, the picture to learn", |row| {
             row.edited.is_some()
         }),
@@ -72,7 +75,7 @@ pub fn trainer<'a>(
     generator: Tuned,
 ) -> RunResult<Trainer<'a>> {
     let stage = stage(recipe, models, sets, generator)?;
-    Ok(Trainer::new(recipe, stage)?)
+    Ok(Trainer::new(recipe.course(), stage)?)
 }
 
 /// The editor that is trained, as it is before the first step.
@@ -135,6 +138,7 @@ fn stage<'a>(
         }
         StageChoice::WarmUp => Target::Reference,
         StageChoice::Supervised => Target::Edited,
+        StageChoice::TextToImage => Target::Picture,
     };
     Ok(Box::new(FlowMatching {
         generator,

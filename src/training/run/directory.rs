@@ -8,10 +8,14 @@ use std::{
 
 use super::{Models, RunError, RunResult, Sets};
 use crate::{
-    models::{files::hex_sha256, lpips::Lpips},
+    models::{
+        files::{Files, hex_sha256},
+        folder::Folder,
+        lpips::Lpips,
+    },
     training::{
         checkpoint::CheckpointDirectory,
-        recipe::{Data, ModelChoice, Recipe},
+        recipe::{ComponentRecipe, Data, ModelChoice, Recipe},
         trainer::StepReport,
     },
 };
@@ -26,6 +30,18 @@ pub struct RunDirectory {
 pub(super) struct Identity(BTreeMap<&'static str, String>);
 
 impl Identity {
+    pub(super) fn of_component(recipe: &ComponentRecipe, files: &Files) -> RunResult<Self> {
+        let steps_alone = ComponentRecipe {
+            checkpoint_every: 0,
+            ..recipe.clone()
+        };
+        let [folder, _] = recipe.component.place();
+        Ok(Self(BTreeMap::from([
+            ("recipe", hex_sha256(format!("{steps_alone:?}").as_bytes())),
+            ("base", Folder::below(files.clone(), folder).sha256()?),
+        ])))
+    }
+
     pub(super) fn of(recipe: &Recipe, models: &Models, sets: &Sets) -> Self {
         // where files lie and how often something is written changes no step
         let steps_alone = Recipe {

@@ -1,21 +1,24 @@
 //! A whole run, in order: sets -> models -> resume -> steps -> result.
 mod build;
+mod component;
 mod directory;
 mod error;
 mod grid;
 mod result;
 mod samples;
+mod steps;
 
 use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf};
 
 pub use self::{
     build::{generator, trainer},
+    component::{ComponentEnded, component},
     directory::RunDirectory,
     error::{RunError, RunResult},
     grid::Grid,
     result::Written,
 };
-use self::{directory::Identity, samples::Samples};
+use self::{directory::Identity, samples::Samples, steps::Gone};
 use super::{
     instruction_set::InstructionSet,
     recipe::{Loaded, Recipe},
@@ -99,45 +102,25 @@ pub fn run(
     let generator = generator(recipe, models)?;
     let mut trainer = trainer(recipe, models, sets, generator.clone())?;
     // 4 resume      newest whole checkpoint -> trainer
-    resume(&mut trainer, directory, observer)?;
+    steps::resume(&mut trainer, directory, observer)?;
     // 5 steps
     let samples = Samples::new(recipe, models, sets, &generator)?;
-    let mut written = directory.checkpoints().newest()?.map(|found| found.path);
-    while trainer.done() < recipe.steps {
-        let report = trainer.step(&mut || ControlFlow::Continue(()))?;
-        directory.append(&report)?;
-        observer.hear(&Event::Step(&report));
-        let done = trainer.done();
-        let stop = observer.go_on().is_break();
-        let due = done.is_multiple_of(recipe.checkpoint_every) || done == recipe.steps;
-        // what a skipped step leaves may be what made it spike
-        if stop || due && report.skipped.is_none() {
-            let path = directory.checkpoints().write(done, &trainer.state())?;
-            observer.hear(&Event::Checkpoint(&path));
-            written = Some(path);
+    let every = recipe.samples.every;
+    let mut show = |trainer: &Trainer, observer: &mut dyn Observer| {
+        if every.is_some_and(|every| trainer.done().is_multiple_of(every)) {
+            observer.hear(&Event::Samples(&samples.draw(trainer, directory)?));
         }
-        if trainer.gives_up() {
-            return Err(RunError::GaveUp {
-                step: done,
-                why: report.skipped,
-                checkpoint: written,
-            });
-        }
-        if recipe
-            .samples
-            .every
-            .is_some_and(|every| done.is_multiple_of(every))
-            && done < recipe.steps
-        {
-            observer.hear(&Event::Samples(&samples.draw(&trainer, directory)?));
-        }
-        if stop && done < recipe.steps {
-            let checkpoint = written.unwrap_or_default();
-            return Ok(Ended::Stopped {
-                step: done,
-                checkpoint,
-            });
-        }
+        Ok(())
+    };
+    let gone = steps::go(
+        &mut trainer,
+        recipe.checkpoint_every,
+        directory,
+        observer,
+        &mut show,
+    )?;
+    if let Gone::Stopped { step, checkpoint } = gone {
+        return Ok(Ended::Stopped { step, checkpoint });
     }
     // 6 result      adapter or weights, last samples, report
     observer.hear(&Event::Samples(&samples.draw(&trainer, directory)?));
@@ -170,21 +153,4 @@ fn names(recipe: &Recipe, models: &Models) -> BTreeMap<&'static str, String> {
     names
         .filter_map(|(what, name)| Some((what, name?)))
         .collect()
-}
-
-fn resume(
-    trainer: &mut Trainer,
-    directory: &RunDirectory,
-    observer: &mut dyn Observer,
-) -> RunResult<()> {
-    let Some(found) = directory.checkpoints().newest()? else {
-        return directory.truncate(0);
-    };
-    trainer.restore(&found.state)?;
-    directory.truncate(found.step)?;
-    observer.hear(&Event::Resumed {
-        step: found.step,
-        damaged: found.damaged.iter().map(ToString::to_string).collect(),
-    });
-    Ok(())
 }

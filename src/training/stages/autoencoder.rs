@@ -1,5 +1,5 @@
 //! The autoencoder of the tiny bundle: learns to draw scenes again from few, slightly disturbed latents.
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor, shape::Dim};
 
 use super::{Outcome, Stage, Step};
 use crate::{
@@ -17,12 +17,14 @@ use crate::{
     world::{Edit, EditMix, SceneRng, View},
 };
 
-/// What each part of the loss counts beside the absolute error of the pixels.
+/// What is asked of latents beside the mean absolute error of the pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AutoencoderWeights {
-    /// Absolute error of the differences between neighbouring pixels: edges.
+pub struct AutoencoderLoss {
+    /// Spread of the noise on the latents, so that their neighbours decode alike.
+    pub latent_noise: f64,
+    /// Weight of the mean absolute error of the differences between neighbouring pixels: edges.
     pub edges: f64,
-    /// Mean square of the latents: keeps them near the unit that `latent_noise` is measured in.
+    /// Weight of the mean square of the latents: keeps them near the unit that `latent_noise` is measured in.
     pub size: f64,
 }
 
@@ -34,54 +36,49 @@ pub struct Autoencoding {
     /// Scenes of a step.
     pub batch: usize,
     pub view: View,
-    pub mix: EditMix,
-    /// Spread of the noise on the latents, so that their neighbours decode alike.
-    pub latent_noise: f64,
-    pub weights: AutoencoderWeights,
+    pub loss: AutoencoderLoss,
     pub seed: u64,
 }
 
-impl Autoencoding {
-    /// Pictures `[B, 3, H, W]` from `position` on: reference and edited scenes in turn.
-    ///
-    /// # Errors
-    /// The device refuses.
-    pub fn pictures(&self, position: u64, count: usize) -> Result<Tensor> {
-        let device = self
-            .parameters
-            .values()
-            .next()
-            .map(|var| var.device().clone());
-        let device = device.unwrap_or(candle_core::Device::Cpu);
-        let pictures = (0..count as u64).map(|index| {
-            let at = position + index;
-            let edit = Edit::draw(&self.mix, &mut SceneRng::new(self.seed, at / 2));
-            let scene = if at.is_multiple_of(2) {
-                &edit.before
-            } else {
-                &edit.after
-            };
-            to_pixels(&scene.render(&self.view), &device)
-        });
-        Tensor::cat(&pictures.collect::<Result<Vec<_>>>()?, 0)
-    }
+/// Pictures `[count, 3, H, W]` in [-1, 1] from `position` on: scenes before and after an edit in turn.
+///
+/// # Errors
+/// The device refuses.
+pub fn pictures(
+    (seed, view): (u64, &View),
+    position: u64,
+    count: usize,
+    device: &Device,
+) -> Result<Tensor> {
+    let pictures = (position..position + count as u64).map(|at| {
+        let edit = Edit::draw(&EditMix::all(), &mut SceneRng::new(seed, at / 2));
+        let scene = if at.is_multiple_of(2) {
+            &edit.before
+        } else {
+            &edit.after
+        };
+        to_pixels(&scene.render(view), device)
+    });
+    Tensor::cat(&pictures.collect::<Result<Vec<_>>>()?, 0)
+}
 
-    /// Loss of pictures, and their mean squared error.
+impl Autoencoding {
+    /// The loss of pictures, and their mean squared error.
     fn loss(&self, pixels: &Tensor, noise: &Tensor) -> Result<(Tensor, Tensor)> {
         let latents = self.vae.encode_mean(pixels)?;
-        let disturbed = (&latents + (noise * self.latent_noise)?)?;
+        let disturbed = (&latents + (noise * self.loss.latent_noise)?)?;
         let apart = (self.vae.decode(&disturbed)? - pixels)?;
         let edges = (differences(&apart, D::Minus1)? + differences(&apart, D::Minus2)?)?;
-        let size = (latents.sqr()?.mean_all()? * self.weights.size)?;
+        let size = (latents.sqr()?.mean_all()? * self.loss.size)?;
         let error = apart.detach().sqr()?.mean_all()?;
-        let loss = ((apart.abs()?.mean_all()? + (edges * self.weights.edges)?)? + size)?;
+        let loss = ((apart.abs()?.mean_all()? + (edges * self.loss.edges)?)? + size)?;
         Ok((loss, error))
     }
 }
 
 /// Mean absolute difference of neighbours along `dim`.
 fn differences(x: &Tensor, dim: D) -> Result<Tensor> {
-    let dim = candle_core::shape::Dim::to_index(&dim, x.shape(), "differences")?;
+    let dim = dim.to_index(x.shape(), "differences")?;
     let count = x.dim(dim)? - 1;
     (x.narrow(dim, 1, count)? - x.narrow(dim, 0, count)?)?
         .abs()?
@@ -98,7 +95,9 @@ impl Stage for Autoencoding {
     }
 
     fn step(&mut self, step: &mut Step) -> TrainingResult<Outcome> {
-        let pixels = self.pictures(step.index * self.rows_per_step(), self.batch)?;
+        let first = step.index * self.rows_per_step();
+        let device = self.vae.device();
+        let pixels = pictures((self.seed, &self.view), first, self.batch, &device)?;
         let (_, _, height, width) = pixels.dims4()?;
         let factor = self.vae.downscale_factor();
         let grid = Grid {
@@ -107,7 +106,7 @@ impl Stage for Autoencoding {
             width: width / factor,
         };
         let seeds = step.draws.seeds(Purpose::FlowNoise, self.batch);
-        let noise = NoiseDraw::from_seeds(&seeds, 0, grid, pixels.device())?.initial;
+        let noise = NoiseDraw::from_seeds(&seeds, 0, grid, &device)?.initial;
         let (loss, error) = self.loss(&pixels, &noise)?;
         let mut grads = loss.backward()?;
         let mut outcome = Outcome {
@@ -116,9 +115,9 @@ impl Stage for Autoencoding {
             ..Outcome::default()
         };
         let error: f64 = error.to_dtype(DType::F64)?.to_scalar()?;
-        outcome
-            .terms
-            .add("psnr_db", 10.0 * libm::log10(4.0 / error));
+        // of a range of 2
+        let psnr = 10.0 * libm::log10(4.0 / error);
+        outcome.terms.add("psnr_db", psnr);
         Ok(outcome)
     }
 

@@ -1,4 +1,5 @@
-//! Flow matching of the editor with the reference as condition: the warm-up, and the supervised baseline.
+//! Flow matching: a teacher's own training, and the editor's with the reference as condition (the warm-up, and the
+//! supervised baseline).
 use candle_core::Tensor;
 
 use super::{Outcome, Stage, Step};
@@ -19,9 +20,11 @@ use crate::{
     },
 };
 
-/// What the editor is to make.
+/// What is to be made, and from what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
+    /// The row's picture, from its own caption alone.
+    Picture,
     /// The reference itself, from its own caption (paper, warm-up).
     Reference,
     /// The edited picture of the row, from the instruction.
@@ -57,7 +60,7 @@ impl FlowMatching<'_> {
         let row = &self.rows[row];
         let reference = self.conditioner.picture(&row.image)?;
         let (target, text) = match self.target {
-            Target::Reference => (
+            Target::Reference | Target::Picture => (
                 reference.latents.clone(),
                 row.source_caption.as_deref().unwrap_or_default(),
             ),
@@ -133,10 +136,13 @@ impl FlowMatching<'_> {
             |values: &[f64]| Tensor::new(values, target.device())?.to_dtype(target.dtype());
         let sigma = column(&levels)?;
         let noisy = noised(&target, &noise, &sigma)?;
-        let velocity = self
-            .generator
-            .tracked
-            .velocity_with_reference(&noisy, &reference, &sigma, &texts)?;
+        let model = &self.generator.tracked;
+        let velocity = match self.target {
+            Target::Picture => model.velocity(&noisy, &sigma, &texts)?,
+            Target::Reference | Target::Edited => {
+                model.velocity_with_reference(&noisy, &reference, &sigma, &texts)?
+            }
+        };
         let mut losses = losses(&velocity, &target, &noise)?;
         if self.flow.logit_normal_weight {
             let weights: Vec<f64> = levels.iter().map(|level| weight(*level)).collect();

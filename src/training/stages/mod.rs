@@ -1,6 +1,8 @@
 //! What a step computes gradients of.
+pub mod autoencoder;
 pub mod flow_grpo;
 pub mod flow_matching;
+pub mod language_modelling;
 pub mod np_edit;
 
 use std::ops::ControlFlow;
