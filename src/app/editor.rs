@@ -70,7 +70,7 @@ impl Loader<'_> {
         })
     }
 
-    pub(super) fn placement(&self) -> Placement {
+    pub(crate) fn placement(&self) -> Placement {
         let model = &self.config.model;
         Placement {
             transformer: self.dtype(model.transformer_dtype),

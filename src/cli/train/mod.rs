@@ -18,7 +18,7 @@ use crate::{
     pipelines::image::ImageLimits,
     training::{
         instruction_set::{BadPictures, InstructionSet},
-        recipe::Recipe,
+        recipe::{Loaded, Recipe},
         run::{self, Ended, Event, Observer, RunDirectory, Sets, Written},
     },
 };
@@ -48,13 +48,28 @@ pub(super) struct TrainArgs {
     settings: SettingsArgs,
 }
 
-/// Refuses what can be refused first, then loads and trains.
 pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
-    let mut config = start_quietly(&args.device.add_to(args.settings.given()))?;
+    let config = start_quietly(&args.device.add_to(args.settings.given()))?;
+    let out = args.out.clone();
+    let directory = RunDirectory::new(out.unwrap_or_else(|| default_out(&args.recipe)));
+    let bad = match args.skip_bad {
+        true => BadPictures::Skip,
+        false => BadPictures::Refuse,
+    };
     let loaded = Recipe::read(&args.recipe)?;
+    tell(follow(&loaded, bad, config, &directory)?, &directory)
+}
+
+/// Refuses what can be refused first, then loads and trains.
+pub(super) fn follow(
+    loaded: &Loaded,
+    bad: BadPictures,
+    mut config: Config,
+    directory: &RunDirectory,
+) -> Result<Ended, CliError> {
     let recipe = &loaded.recipe;
     let judge_files = JudgeFiles::read(&config.judge)?;
-    let sets = sets(args, recipe, &config)?;
+    let sets = sets(recipe, bad, &config)?;
     override_models(&mut config, recipe);
     let bar = DownloadBar::new();
     let models = Loader::new(&config, &bar)?.training(recipe, &judge_files)?;
@@ -62,26 +77,28 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
     if config.model.reference.is_none() {
         eprintln!("warning: {UNTRAINED}");
     }
-    let directory = RunDirectory::new(
-        args.out
-            .clone()
-            .unwrap_or_else(|| default_out(&args.recipe)),
-    );
+    watched(recipe.steps, |watcher| {
+        Ok(run::run(loaded, (&models, &sets), directory, watcher)?)
+    })
+}
+
+/// Trains on a thread with room for deep graphs, under a bar of so many steps.
+pub(super) fn watched<T: Send>(
+    steps: u64,
+    train: impl FnOnce(&mut dyn Observer) -> Result<T, CliError> + Send,
+) -> Result<T, CliError> {
     let mut watcher = Watcher {
-        bar: TrainBar::new(recipe.steps),
+        bar: TrainBar::new(steps),
         interrupt: Interrupt::listen(),
     };
     let ended = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let run = || run::run(&loaded, (&models, &sets), &directory, &mut watcher);
-        let thread = thread.spawn_scoped(scope, run).map_err(CliError::Runtime)?;
-        let joined = thread
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        joined.map_err(CliError::from)
+        let thread = thread.spawn_scoped(scope, || train(&mut watcher));
+        let joined = thread.map_err(CliError::Runtime)?.join();
+        joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     watcher.bar.finish();
-    tell(ended?, &directory)
+    ended
 }
 
 /// What the recipe names counts more than the settings.
@@ -99,15 +116,11 @@ fn override_models(config: &mut Config, recipe: &Recipe) {
     }
 }
 
-fn sets(args: &TrainArgs, recipe: &Recipe, config: &Config) -> Result<Sets, CliError> {
+fn sets(recipe: &Recipe, bad: BadPictures, config: &Config) -> Result<Sets, CliError> {
     let limits = ImageLimits {
         max_pixels: config.images.max_pixels,
         max_side_px: config.images.max_side_px,
         max_bytes: config.images.max_bytes,
-    };
-    let bad = match args.skip_bad {
-        true => BadPictures::Skip,
-        false => BadPictures::Refuse,
     };
     let read = |path: &PathBuf| {
         let set = InstructionSet::read(path, &limits, bad)?;

@@ -1,4 +1,5 @@
 //! `npedit world`: the scenes that the tiny bundle is made for.
+mod build;
 mod controls;
 mod lettering;
 mod sample;
@@ -8,7 +9,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, value_parser};
 
-use super::error::CliError;
+use super::{
+    args::{DeviceArgs, SettingsArgs},
+    error::CliError,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct WorldCommand {
@@ -20,6 +24,8 @@ pub(super) struct WorldCommand {
 enum Action {
     /// Write scenes with instructions, and a sheet that shows them beside what they should become
     Sample(SampleArgs),
+    /// Train the tiny bundle from nothing but scenes; goes on where it was stopped
+    Build(BuildArgs),
     /// Try the oracle on edits of which it is known whether they are good
     Controls(ControlsArgs),
 }
@@ -40,6 +46,22 @@ struct SampleArgs {
 }
 
 #[derive(Debug, Args)]
+struct BuildArgs {
+    /// Where recipes, scenes, runs and the bundle lie
+    dir: PathBuf,
+    /// How many scenes teacher and editor see
+    #[arg(long, default_value_t = 12_000, value_parser = value_parser!(u64).range(64..=100_000))]
+    scenes: u64,
+    /// Of the scenes and of the weights before training
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+#[derive(Debug, Args)]
 struct ControlsArgs {
     /// How many fresh scenes
     #[arg(long, default_value_t = 2000, value_parser = value_parser!(u64).range(1..=1_000_000))]
@@ -55,6 +77,7 @@ struct ControlsArgs {
 pub(super) fn run(command: &WorldCommand) -> Result<(), CliError> {
     match &command.action {
         Action::Sample(args) => sample::run(args),
+        Action::Build(args) => build::run(args),
         Action::Controls(args) => controls::run(args),
     }
 }

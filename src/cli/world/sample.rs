@@ -14,13 +14,24 @@ use crate::{
 };
 
 /// Rows of the instruction set.
-const LIST: &str = "instructions.jsonl";
+pub(super) const LIST: &str = "instructions.jsonl";
 /// Before and after, with the instruction.
 const SHEET: &str = "sheet.png";
 /// The sheet shows no more than can be looked at.
 const MAX_SHOWN: usize = 64;
 
 pub(super) fn run(args: &SampleArgs) -> Result<(), CliError> {
+    write(args)?;
+    eprintln!(
+        "{}: {} scenes, {LIST} with their instructions, and {SHEET} to look at",
+        args.dir.display(),
+        args.count
+    );
+    Ok(())
+}
+
+/// The scenes of `args`, each with its instruction, and the sheet.
+pub(super) fn write(args: &SampleArgs) -> Result<(), CliError> {
     make_empty(&args.dir)?;
     let view = View::square(args.size);
     let edits: Vec<Edit> = (0..args.count)
@@ -43,13 +54,7 @@ pub(super) fn run(args: &SampleArgs) -> Result<(), CliError> {
     }
     write_whole(&args.dir.join(LIST), list.as_bytes())?;
     let shown = &edits[..edits.len().min(MAX_SHOWN)];
-    write_whole(&args.dir.join(SHEET), &png(&sheet::draw(shown, &view)))?;
-    eprintln!(
-        "{}: {} scenes, {LIST} with their instructions, and {SHEET} to look at",
-        args.dir.display(),
-        args.count
-    );
-    Ok(())
+    write_whole(&args.dir.join(SHEET), &png(&sheet::draw(shown, &view)))
 }
 
 fn make_empty(dir: &Path) -> Result<(), Unusable> {

@@ -62,7 +62,7 @@ pub fn write(directory: &Path, preset: Preset, seed: u64) -> Result<(), RandomBu
     let out = Output { directory };
     out.claim()?;
     out.json("model_index.json", &preset::model_index())?;
-    out.json("scheduler/scheduler_config.json", &preset::scheduler())?;
+    out.json("scheduler/scheduler_config.json", &preset.scheduler())?;
     out.json("tokenizer/tokenizer.json", &Tokenizer::of(preset).json())?;
     out.json("tokenizer/tokenizer_config.json", &tokenizer::config())?;
     let settings = serde_json::to_value(preset.settings()).expect("settings are plain values");
@@ -73,7 +73,7 @@ pub fn write(directory: &Path, preset: Preset, seed: u64) -> Result<(), RandomBu
         "diffusion_pytorch_model",
         &preset.transformer(),
         |config, compute| {
-            let ledger = Ledger::new(seed);
+            let ledger = Ledger::starting(seed, move |name| preset.starts_at_zero(name));
             let config: zimage::Config = parse(config);
             Transformer::load(
                 &config,

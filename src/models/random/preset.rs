@@ -28,20 +28,35 @@ impl Preset {
             Self::Small => released,
             Self::World => BundleSettings {
                 target_area_px: 64 * 64,
+                sigmas: vec![1.0, 0.9, 0.75, 0.5],
+                shift: self.shift(),
                 ..released
             },
         }
     }
 
+    /// Time shift: small pictures lose their content at lower noise levels.
+    fn shift(self) -> f64 {
+        match self {
+            Self::Tiny | Self::Small => 6.0,
+            Self::World => 3.0,
+        }
+    }
+
     pub(super) fn transformer(self) -> Value {
         let (dim, heads, axes, layers, refiners, features) = match self {
-            Self::Tiny | Self::World => (48, 2, [8, 8, 8], 2, 1, 48),
+            Self::Tiny => (48, 2, [8, 8, 8], 2, 1, 48),
             Self::Small => (768, 6, [32, 48, 48], 10, 2, 512),
+            Self::World => (96, 3, [8, 12, 12], 4, 1, 96),
+        };
+        let patch = match self {
+            Self::Tiny | Self::Small => 2,
+            Self::World => 1,
         };
         json!({
             "_class_name": "ZImageTransformer2DModel",
             "all_f_patch_size": [1],
-            "all_patch_size": [2],
+            "all_patch_size": [patch],
             "axes_dims": axes,
             "axes_lens": [1024, 512, 512],
             "cap_feat_dim": features,
@@ -61,7 +76,8 @@ impl Preset {
 
     pub(super) fn vae(self) -> Value {
         let (channels, layers, groups) = match self {
-            Self::Tiny | Self::World => ([8, 16, 16, 16], 1, 4),
+            Self::Tiny => ([8, 16, 16, 16], 1, 4),
+            Self::World => ([16, 32, 48, 64], 1, 4),
             Self::Small => ([64, 128, 256, 256], 2, 32),
         };
         json!({
@@ -87,9 +103,19 @@ impl Preset {
         })
     }
 
+    pub(super) fn scheduler(self) -> Value {
+        json!({
+            "_class_name": "FlowMatchEulerDiscreteScheduler",
+            "num_train_timesteps": 1000,
+            "shift": self.shift(),
+            "use_dynamic_shifting": false
+        })
+    }
+
     pub(super) fn text_encoder(self) -> Value {
         let (hidden, layers, heads, head_dim, feed_forward) = match self {
-            Self::Tiny | Self::World => (48, 2, 4, 12, 96),
+            Self::Tiny => (48, 2, 4, 12, 96),
+            Self::World => (96, 4, 4, 24, 192),
             Self::Small => (512, 6, 8, 64, 1536),
         };
         json!({
@@ -115,6 +141,14 @@ impl Preset {
     }
 }
 
+impl Preset {
+    /// What multiplies a block's answer, and the last layer: zero where the model is to be trained from scratch, so that
+    /// every block begins as the identity (AdaLN-Zero, arXiv 2212.09748).
+    pub(super) fn starts_at_zero(self, name: &str) -> bool {
+        self == Self::World && (name.contains("adaLN_modulation") || name.contains("final_layer"))
+    }
+}
+
 /// `model_index.json` of diffusers' `ZImagePipeline`.
 pub(super) fn model_index() -> Value {
     json!({
@@ -124,14 +158,5 @@ pub(super) fn model_index() -> Value {
         "tokenizer": ["transformers", "Qwen2Tokenizer"],
         "transformer": ["diffusers", "ZImageTransformer2DModel"],
         "vae": ["diffusers", "AutoencoderKL"]
-    })
-}
-
-pub(super) fn scheduler() -> Value {
-    json!({
-        "_class_name": "FlowMatchEulerDiscreteScheduler",
-        "num_train_timesteps": 1000,
-        "shift": 6.0,
-        "use_dynamic_shifting": false
     })
 }

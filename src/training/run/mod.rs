@@ -4,6 +4,7 @@ mod component;
 mod directory;
 mod error;
 mod grid;
+mod install;
 mod result;
 mod samples;
 mod steps;
@@ -16,6 +17,7 @@ pub use self::{
     directory::RunDirectory,
     error::{RunError, RunResult},
     grid::Grid,
+    install::{install_component, install_transformer},
     result::Written,
 };
 use self::{directory::Identity, samples::Samples, steps::Gone};
