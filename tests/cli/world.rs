@@ -58,3 +58,69 @@ fn controls_tell_right_from_wrong() {
     assert_eq!(right["by_type"].as_object().unwrap().len(), 7);
     assert_eq!(right["success"]["ci95"].as_array().unwrap().len(), 2);
 }
+
+/// Small enough to be trained in a test.
+const RECIPES: [(&str, &str); 3] = [
+    (
+        "1-autoencoder.toml",
+        "component = \"autoencoder\"\nsteps = 2\n[batch]\nsize = 1\n[scenes]\nside = 32\n",
+    ),
+    (
+        "2-text-encoder.toml",
+        "component = \"text_encoder\"\nsteps = 2\n[batch]\nsize = 2\n",
+    ),
+    (
+        "3-teacher.toml",
+        "stage = \"text_to_image\"\nsteps = 2\n[model]\nreference = \"bundle\"\n[data]\nrows = \"scenes/captions.jsonl\"\n[batch]\nsize = 2\n[tuning]\nkind = \"full\"\n[samples]\nrows = 1\n",
+    ),
+];
+
+#[test]
+fn a_bundle_is_built_part_by_part_and_the_same_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let build = |name: &str| {
+        let place = dir.path().join(name);
+        std::fs::create_dir(&place).unwrap();
+        for (file, text) in RECIPES {
+            std::fs::write(place.join(file), text).unwrap();
+        }
+        npedit(dir.path(), &["world", "build", name, "--scenes", "64"]).succeeds();
+        place.join("bundle")
+    };
+    let bundle = build("one");
+    let again = npedit(dir.path(), &["world", "build", "one", "--scenes", "64"]);
+    assert!(!again.stderr.contains("autoencoder"), "{}", again.stderr);
+    again.succeeds();
+    let same = build("two");
+    for file in [
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+        "text_encoder/model.safetensors",
+        "teacher/diffusion_pytorch_model.safetensors",
+        "transformer/diffusion_pytorch_model.safetensors",
+    ] {
+        let read = |bundle: &std::path::Path| std::fs::read(bundle.join(file)).unwrap();
+        assert!(read(&bundle) == read(&same), "{file}");
+    }
+    let edit = [
+        "edit",
+        "one/scenes/edits/00000-image.png",
+        "make the circle blue",
+        "--model",
+        "one/bundle",
+        "--output",
+        "edited.png",
+    ];
+    npedit(dir.path(), &edit).succeeds();
+    assert!(dir.path().join("edited.png").is_file());
+}
+
+#[test]
+fn a_recipe_of_a_part_is_checked_like_any_other() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("one")).unwrap();
+    let recipe = "component = \"autoencoder\"\nstep = 2\n[batch]\nsize = 0\n";
+    std::fs::write(dir.path().join("one/1-part.toml"), recipe).unwrap();
+    let build = npedit(dir.path(), &["world", "build", "one", "--scenes", "64"]);
+    build.fails_with(2, &["step", "batch.size", "1..=4096"]);
+}

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{BuildArgs, SampleArgs, sample};
+use super::{BuildArgs, sets};
 use crate::{
     app::Loader,
     cli::{
@@ -36,8 +36,6 @@ struct Recipes;
 
 /// Explains the keys, trains nothing.
 const MANUAL: &str = "default.toml";
-/// Pixels of a scene.
-const SIDE: u32 = 64;
 /// Written when a part's weights are in the bundle.
 const DONE: &str = "installed";
 
@@ -53,15 +51,7 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), CliError> {
         random::write(&bundle, Preset::World, args.seed)?;
     }
     // 3 scenes      photos, instructions and captions
-    let scenes = args.dir.join("scenes");
-    if !scenes.join(sample::LIST).exists() {
-        sample::write(&SampleArgs {
-            dir: scenes,
-            count: args.scenes,
-            seed: args.seed,
-            size: SIDE,
-        })?;
-    }
+    sets::write(&args.dir.join("scenes"), args.scenes, args.seed)?;
     // 4 parts       each trained, then put into the bundle
     for recipe in recipes {
         let name = recipe.file_stem().unwrap_or_default();

@@ -3,6 +3,7 @@ mod build;
 mod controls;
 mod lettering;
 mod sample;
+mod sets;
 mod sheet;
 
 use std::path::PathBuf;

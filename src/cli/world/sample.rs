@@ -14,24 +14,13 @@ use crate::{
 };
 
 /// Rows of the instruction set.
-pub(super) const LIST: &str = "instructions.jsonl";
+const LIST: &str = "instructions.jsonl";
 /// Before and after, with the instruction.
 const SHEET: &str = "sheet.png";
 /// The sheet shows no more than can be looked at.
 const MAX_SHOWN: usize = 64;
 
 pub(super) fn run(args: &SampleArgs) -> Result<(), CliError> {
-    write(args)?;
-    eprintln!(
-        "{}: {} scenes, {LIST} with their instructions, and {SHEET} to look at",
-        args.dir.display(),
-        args.count
-    );
-    Ok(())
-}
-
-/// The scenes of `args`, each with its instruction, and the sheet.
-pub(super) fn write(args: &SampleArgs) -> Result<(), CliError> {
     make_empty(&args.dir)?;
     let view = View::square(args.size);
     let edits: Vec<Edit> = (0..args.count)
@@ -54,7 +43,13 @@ pub(super) fn write(args: &SampleArgs) -> Result<(), CliError> {
     }
     write_whole(&args.dir.join(LIST), list.as_bytes())?;
     let shown = &edits[..edits.len().min(MAX_SHOWN)];
-    write_whole(&args.dir.join(SHEET), &png(&sheet::draw(shown, &view)))
+    write_whole(&args.dir.join(SHEET), &png(&sheet::draw(shown, &view)))?;
+    eprintln!(
+        "{}: {} scenes, {LIST} with their instructions, and {SHEET} to look at",
+        args.dir.display(),
+        args.count
+    );
+    Ok(())
 }
 
 fn make_empty(dir: &Path) -> Result<(), Unusable> {
@@ -71,7 +66,7 @@ fn make_empty(dir: &Path) -> Result<(), Unusable> {
     }
 }
 
-fn png(picture: &RgbImage) -> Vec<u8> {
+pub(super) fn png(picture: &RgbImage) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let written = picture.write_to(&mut bytes, ImageFormat::Png);
     written.expect("RGB8 in memory is a PNG");
