@@ -102,14 +102,16 @@ pub struct Share {
 }
 
 impl Tally {
-    fn add(&mut self, verdict: &Verdict) {
+    /// Counts one more.
+    pub fn add(&mut self, verdict: &Verdict) {
         self.attempts += 1;
         self.done += u32::from(verdict.done());
         self.kept += u32::from(verdict.kept());
         self.success += u32::from(verdict.success());
     }
 
-    fn sum(self, other: Self) -> Self {
+    /// Both together.
+    pub fn sum(self, other: Self) -> Self {
         Self {
             attempts: self.attempts + other.attempts,
             done: self.done + other.done,

@@ -29,7 +29,7 @@ pub(super) fn run(args: &ControlsArgs) -> Result<(), CliError> {
     writeln!(io::stdout(), "{text}").map_err(CliError::Stdout)
 }
 
-fn report(controls: &Controls) -> Map<String, Value> {
+pub(super) fn report(controls: &Controls) -> Map<String, Value> {
     let of = |control: Control| {
         let mut all = counted(controls.overall(control));
         let by_type =

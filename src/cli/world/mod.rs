@@ -1,6 +1,8 @@
 //! `npedit world`: the scenes that the tiny bundle is made for.
 mod build;
 mod controls;
+mod eval;
+mod eval_report;
 mod lettering;
 mod sample;
 mod sets;
@@ -11,7 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, value_parser};
 
 use super::{
-    args::{DeviceArgs, SettingsArgs},
+    args::{DeviceArgs, ModelArgs, SettingsArgs},
     error::CliError,
 };
 
@@ -27,6 +29,8 @@ enum Action {
     Sample(SampleArgs),
     /// Train the tiny bundle from nothing but scenes; goes on where it was stopped
     Build(BuildArgs),
+    /// Try editors on scenes that none of them was trained on
+    Eval(EvalArgs),
     /// Try the oracle on edits of which it is known whether they are good
     Controls(ControlsArgs),
 }
@@ -63,6 +67,35 @@ struct BuildArgs {
 }
 
 #[derive(Debug, Args)]
+struct EvalArgs {
+    /// How many edits of the trained types; a fifth as many of each held-out one follow
+    #[arg(long, default_value_t = 500, value_parser = value_parser!(u64).range(1..=100_000))]
+    scenes: u64,
+    /// Same seed, same scenes
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Denoising steps
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u8).range(1..=8))]
+    steps: u8,
+    /// Directory of other generators, one file a method: NAME.safetensors
+    #[arg(long, value_name = "DIR", default_value = "assets/tiny-baselines")]
+    baselines: PathBuf,
+    /// Adapter of the bundle's own generator
+    #[arg(long, value_name = "PATH")]
+    adapter: Option<PathBuf>,
+    /// Write a picture of the first 40 edits: reference, truth, result
+    #[arg(long, value_name = "FILE.png")]
+    sheet: Option<PathBuf>,
+    /// Print JSON; without it a terminal gets a table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+#[derive(Debug, Args)]
 struct ControlsArgs {
     /// How many fresh scenes
     #[arg(long, default_value_t = 2000, value_parser = value_parser!(u64).range(1..=1_000_000))]
@@ -79,6 +112,7 @@ pub(super) fn run(command: &WorldCommand) -> Result<(), CliError> {
     match &command.action {
         Action::Sample(args) => sample::run(args),
         Action::Build(args) => build::run(args),
+        Action::Eval(args) => eval::run(args),
         Action::Controls(args) => controls::run(args),
     }
 }
