@@ -127,3 +127,86 @@ impl Stage for Autoencoding {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use candle_core::Var;
+
+    use super::*;
+    use crate::{
+        models::{files::Files, vae::Config, weights::Weights},
+        nn::Compute,
+        training::{
+            draws::Draws,
+            optimiser::{AdamW, AdamWSettings},
+        },
+    };
+
+    fn stage() -> Autoencoding {
+        let compute = Compute::cpu();
+        let weights = Weights::safetensors(&Files::Embedded, "vae").unwrap();
+        let weights = weights.into_tensors("", &compute).unwrap();
+        let parameters: Parameters = weights
+            .into_iter()
+            .map(|(name, tensor)| (name, Var::from_tensor(&tensor).unwrap()))
+            .collect();
+        let tensors = parameters
+            .iter()
+            .map(|(name, var)| (name.clone(), var.as_tensor().clone()));
+        let tensors = Weights::tensors("test", tensors.collect::<Vec<_>>());
+        let config = Config::read(&Files::Embedded).unwrap();
+        Autoencoding {
+            vae: AutoencoderKl::load(&config, tensors, &compute).unwrap(),
+            parameters,
+            batch: 2,
+            view: View::square(16),
+            loss: AutoencoderLoss {
+                latent_noise: 0.05,
+                edges: 0.2,
+                size: 1e-3,
+            },
+            seed: 3,
+        }
+    }
+
+    #[test]
+    fn pictures_are_before_and_after_in_turn() {
+        let view = View::square(16);
+        let two = pictures((3, &view), 4, 2, &Device::Cpu).unwrap();
+        let edit = Edit::draw(&EditMix::all(), &mut SceneRng::new(3, 2));
+        for (at, scene) in [edit.before, edit.after].iter().enumerate() {
+            let alone = to_pixels(&scene.render(&view), &Device::Cpu).unwrap();
+            let found = two.narrow(0, at, 1).unwrap();
+            let apart = (found - alone).unwrap().abs().unwrap();
+            assert_eq!(apart.max_all().unwrap().to_scalar::<f32>().unwrap(), 0.0);
+        }
+    }
+
+    #[test]
+    fn every_parameter_learns() {
+        let mut stage = stage();
+        let mut optimiser = AdamW::new(AdamWSettings {
+            learning_rate: 5e-3,
+            betas: [0.9, 0.99],
+            ..AdamWSettings::default()
+        });
+        let mut losses = Vec::new();
+        for _ in 0..12 {
+            let mut step = Step {
+                // the same scenes and noise again
+                index: 0,
+                draws: Draws::new(0, 0),
+                go_on: &mut || ControlFlow::Continue(()),
+            };
+            let outcome = stage.step(&mut step).unwrap();
+            assert_eq!(outcome.gradients.len(), stage.parameters.len());
+            optimiser
+                .update(&stage.parameters, &outcome.gradients)
+                .unwrap();
+            losses.push(outcome.loss);
+        }
+        assert!(losses[11] < 0.8 * losses[0], "{losses:?}");
+    }
+}

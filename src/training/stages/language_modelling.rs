@@ -123,3 +123,86 @@ impl Stage for LanguageModelling {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use candle_core::Var;
+
+    use super::*;
+    use crate::{
+        models::{files::Files, qwen3::Config, weights::Weights},
+        nn::Compute,
+        training::{
+            draws::Draws,
+            optimiser::{AdamW, AdamWSettings},
+        },
+    };
+
+    fn stage(batch: usize) -> LanguageModelling {
+        let compute = Compute::cpu();
+        let weights = Weights::safetensors(&Files::Embedded, "text_encoder").unwrap();
+        let weights = weights.into_tensors("", &compute).unwrap();
+        let parameters: Parameters = weights
+            .into_iter()
+            .map(|(name, tensor)| (name, Var::from_tensor(&tensor).unwrap()))
+            .collect();
+        let tensors = parameters
+            .iter()
+            .map(|(name, var)| (name.clone(), var.as_tensor().clone()));
+        let tensors = Weights::tensors("test", tensors.collect::<Vec<_>>());
+        let config = Config::read(&Files::Embedded).unwrap();
+        LanguageModelling {
+            model: LanguageModel::load(&config, tensors, &compute).unwrap(),
+            tokenizer: ChatTokenizer::load(&Files::Embedded).unwrap(),
+            parameters,
+            batch,
+            seed: 3,
+        }
+    }
+
+    #[test]
+    fn every_token_but_the_first_is_foretold_and_no_padding() {
+        let stage = stage(3);
+        let texts = stage.texts(0).unwrap();
+        let length = texts.ids.len() / 3;
+        for text in 0..3 {
+            let of_text = text * length..(text + 1) * length;
+            let (ids, next) = (&texts.ids[of_text.clone()], &texts.next[of_text.clone()]);
+            let counted = texts.counts[of_text].iter().filter(|c| **c == 1.0).count();
+            let templated = stage
+                .tokenizer
+                .template(&stage.text(text as u64), Thinking::EmptyBlock);
+            let whole = stage.tokenizer.encode(&templated.unwrap()).unwrap().ids;
+            assert_eq!(counted, whole.len() - 1);
+            assert_eq!(ids[..whole.len()], whole);
+            assert_eq!(next[..counted], whole[1..]);
+        }
+    }
+
+    #[test]
+    fn every_parameter_learns() {
+        let mut stage = stage(4);
+        let mut optimiser = AdamW::new(AdamWSettings {
+            learning_rate: 3e-3,
+            ..AdamWSettings::default()
+        });
+        let mut losses = Vec::new();
+        for index in 0..8 {
+            let mut step = Step {
+                // the same texts again
+                index: 0,
+                draws: Draws::new(0, index),
+                go_on: &mut || ControlFlow::Continue(()),
+            };
+            let outcome = stage.step(&mut step).unwrap();
+            assert_eq!(outcome.gradients.len(), stage.parameters.len());
+            optimiser
+                .update(&stage.parameters, &outcome.gradients)
+                .unwrap();
+            losses.push(outcome.loss);
+        }
+        assert!(losses[7] < 0.8 * losses[0], "{losses:?}");
+    }
+}
