@@ -15,7 +15,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("adapters", &["nn"]),
     ("pipelines", &["models", "nn"]),
     ("engine", &["pipelines", "models", "nn"]),
-    ("training", &["pipelines", "models", "adapters", "nn"]),
+    (
+        "training",
+        &["pipelines", "models", "adapters", "nn", "world"],
+    ),
     ("http", &["engine"]),
     (
         "app",

@@ -122,5 +122,5 @@ fn a_recipe_of_a_part_is_checked_like_any_other() {
     let recipe = "component = \"autoencoder\"\nstep = 2\n[batch]\nsize = 0\n";
     std::fs::write(dir.path().join("one/1-part.toml"), recipe).unwrap();
     let build = npedit(dir.path(), &["world", "build", "one", "--scenes", "64"]);
-    build.fails_with(2, &["step", "batch.size", "1..=4096"]);
+    build.fails_with(2, &["step", "batch.size", "from 1 to 4096"]);
 }

@@ -147,21 +147,6 @@ impl Decoder {
         self.layers.blocks[index].forward(x, rotations, &Branches::one(x.dim(1)?))
     }
 
-    /// The state of every token after all layers and the final norm, of texts of one length. `[B, L, D]` to the same.
-    ///
-    /// # Errors
-    /// Shapes that do not fit each other.
-    pub fn read_all(&self, embedded: &Tensor) -> Result<Tensor> {
-        let tokens = embedded.dim(1)?;
-        let positions: Vec<_> = (0..tokens as u32).map(|at| [at; 3]).collect();
-        let (rotations, branches) = (self.rotations(&positions)?, Branches::one(tokens));
-        let mut blocks = self.layers.blocks.iter();
-        let states = blocks.try_fold(embedded.clone(), |x, block| {
-            block.forward(&x, &rotations, &branches)
-        })?;
-        self.normalise(&states)
-    }
-
     /// The final norm. `[.., D]` to the same.
     ///
     /// # Errors

@@ -3,7 +3,11 @@ use candle_core::{Result, Tensor};
 
 use super::config::Config;
 use crate::{
-    models::{decoder, error::LoadResult, weights::Weights},
+    models::{
+        decoder::{self, Branches, Sequence},
+        error::LoadResult,
+        weights::Weights,
+    },
     nn::Compute,
 };
 
@@ -32,7 +36,17 @@ impl LanguageModel {
     pub fn logits(&self, ids: &[u32], texts: usize) -> Result<Tensor> {
         let embedded = self.decoder.embed(ids)?;
         let (tokens, width) = embedded.dims2()?;
-        let batch = embedded.reshape((texts, tokens / texts.max(1), width))?;
-        self.decoder.logits(&self.decoder.read_all(&batch)?)
+        let tokens = tokens / texts.max(1);
+        let sequence = Sequence {
+            embeddings: embedded.reshape((texts, tokens, width))?,
+            positions: (0..tokens as u32).map(|at| [at; 3]).collect(),
+            additions: Vec::new(),
+            branches: Branches::one(tokens),
+        };
+        let states = self.decoder.states(&sequence, self.decoder.layers())?;
+        let Some(last) = states.last() else {
+            candle_core::bail!("a decoder has at least one layer")
+        };
+        self.decoder.logits(&self.decoder.normalise(last)?)
     }
 }
