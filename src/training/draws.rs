@@ -17,6 +17,8 @@ pub enum Purpose {
     FlowNoise,
     /// Texts that are dropped.
     Dropout,
+    /// Scenes of the world.
+    Scenes,
     /// Level and noise of a fake-score update, and the path of its outputs.
     FakeSigma {
         update: u32,
@@ -42,6 +44,7 @@ impl Purpose {
             Self::FlowSigma => 4,
             Self::FlowNoise => 5,
             Self::Dropout => 6,
+            Self::Scenes => 7,
             Self::FakeSigma { update } => 16 + 4 * u128::from(update),
             Self::FakeNoise { update } => 17 + 4 * u128::from(update),
             Self::FakePath { update } => 18 + 4 * u128::from(update),

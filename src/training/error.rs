@@ -25,6 +25,10 @@ pub enum TrainingError {
     Checkpoint(#[from] super::checkpoint::CheckpointError),
     #[error(transparent)]
     Image(#[from] super::instruction_set::PictureError),
+    #[error(
+        "the judge has no token {word:?}, or its chat template does not write it after each picture; start from `npedit bundle random --preset world`"
+    )]
+    NotOfTheWorld { word: String },
     #[error("interrupted; run the same command again to go on from the last checkpoint")]
     Interrupted,
 }

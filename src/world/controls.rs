@@ -1,6 +1,7 @@
-//! How far the oracle can be trusted: attempts of which it is known whether they are good.
+//! How far the oracle, or a judge, can be trusted: attempts of which it is known whether they are good.
 use std::collections::BTreeMap;
 
+use image::RgbImage;
 use rayon::prelude::*;
 
 use super::{
@@ -58,8 +59,8 @@ impl Control {
         }
     }
 
-    /// The verdict on such an attempt at `edit`, or `None` where there is none.
-    fn verdict(self, edit: &Edit, view: &View, rng: &mut SceneRng) -> Option<Verdict> {
+    /// Such an attempt at `edit`, or `None` where there is none.
+    fn trial(self, edit: &Edit, view: &View, rng: &mut SceneRng) -> Option<Trial> {
         let attempt = match self {
             Self::Right | Self::RightHardEdges | Self::RightOtherShades => Attempt::right(edit),
             Self::RightOtherwise => Attempt::right_otherwise(edit, rng),
@@ -78,8 +79,52 @@ impl Control {
             },
             _ => expected,
         };
-        let verdict = Oracle::new(expected).judge(edit, &attempt.render(&drawn));
-        Some(verdict.expect("both views have one size"))
+        Some(Trial {
+            control: self,
+            edit: edit.clone(),
+            attempt,
+            expected,
+            drawn,
+        })
+    }
+}
+
+/// One attempt that somebody is tried on.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    pub control: Control,
+    pub edit: Edit,
+    attempt: Attempt,
+    /// How an oracle thinks that it was drawn.
+    expected: View,
+    drawn: View,
+}
+
+impl Trial {
+    /// Attempts of all kinds that there are at edit number `index` under `seed`, seen as `view` shows them.
+    pub fn all(index: u64, seed: u64, view: &View) -> Vec<Self> {
+        let mut rng = SceneRng::new(seed, index);
+        let edit = Edit::draw(&EditMix::all(), &mut rng);
+        let one = |control: Control| {
+            let mut rng = SceneRng::new(rng.seed(), 0);
+            control.trial(&edit, view, &mut rng)
+        };
+        Control::ALL.into_iter().filter_map(one).collect()
+    }
+
+    /// The picture that was to be edited, RGB8.
+    pub fn before(&self) -> RgbImage {
+        self.edit.before.render(&self.drawn)
+    }
+
+    /// What came of it, RGB8.
+    pub fn after(&self) -> RgbImage {
+        self.attempt.render(&self.drawn)
+    }
+
+    fn verdict(&self) -> Verdict {
+        let verdict = Oracle::new(self.expected).judge(&self.edit, &self.after());
+        verdict.expect("both views have one size")
     }
 }
 
@@ -104,13 +149,18 @@ pub struct Share {
 impl Tally {
     /// Counts one more.
     pub fn add(&mut self, verdict: &Verdict) {
+        self.count(verdict.done(), verdict.kept());
+    }
+
+    fn count(&mut self, done: bool, kept: bool) {
         self.attempts += 1;
-        self.done += u32::from(verdict.done());
-        self.kept += u32::from(verdict.kept());
-        self.success += u32::from(verdict.success());
+        self.done += u32::from(done);
+        self.kept += u32::from(kept);
+        self.success += u32::from(done && kept);
     }
 
     /// Both together.
+    #[must_use]
     pub fn sum(self, other: Self) -> Self {
         Self {
             attempts: self.attempts + other.attempts,
@@ -142,7 +192,27 @@ impl Tally {
     }
 }
 
-/// What the oracle says of attempts of every kind at every type of edit.
+/// Balanced accuracy: the mean of the share of `right` attempts that are accepted and that of `wrong` ones that are not.
+///
+/// The interval adds the variances of both shares, each with two successes and two failures more (Agresti and Coull, 1998).
+pub fn balanced_accuracy(right: Tally, wrong: Tally) -> Share {
+    let refused = wrong.attempts - wrong.success;
+    let halves = [(right.success, right.attempts), (refused, wrong.attempts)];
+    let mean = halves.map(|(count, of)| f64::from(count) / f64::from(of.max(1)));
+    let variances = halves.map(|(count, of)| {
+        let n = f64::from(of) + 4.0;
+        let p = (f64::from(count) + 2.0) / n;
+        p * (1.0 - p) / n
+    });
+    let mean = 0.5 * (mean[0] + mean[1]);
+    let reach = 1.959_964 * 0.5 * (variances[0] + variances[1]).sqrt();
+    Share {
+        mean,
+        ci95: [(mean - reach).max(0.0), (mean + reach).min(1.0)],
+    }
+}
+
+/// What the oracle or a judge says of attempts of every kind at every type of edit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Controls {
     tallies: BTreeMap<(Control, EditType), Tally>,
@@ -152,15 +222,10 @@ impl Controls {
     /// Tries the oracle on `scenes` fresh edits of all types, seen as `view` shows them. The result does not depend on threads.
     pub fn run(scenes: u64, seed: u64, view: &View) -> Self {
         let one = |index: u64| {
-            let mut rng = SceneRng::new(seed, index);
-            let edit = Edit::draw(&EditMix::all(), &mut rng);
             let mut controls = Self::default();
-            for control in Control::ALL {
-                let mut rng = SceneRng::new(rng.seed(), 0);
-                if let Some(verdict) = control.verdict(&edit, view, &mut rng) {
-                    let key = (control, edit.edit_type());
-                    controls.tallies.entry(key).or_default().add(&verdict);
-                }
+            for trial in Trial::all(index, seed, view) {
+                let verdict = trial.verdict();
+                controls.add(&trial, verdict.done(), verdict.kept());
             }
             controls
         };
@@ -172,6 +237,12 @@ impl Controls {
             }
             sum
         })
+    }
+
+    /// Counts what somebody says of `trial`.
+    pub fn add(&mut self, trial: &Trial, done: bool, kept: bool) {
+        let key = (trial.control, trial.edit.edit_type());
+        self.tallies.entry(key).or_default().count(done, kept);
     }
 
     /// Of all types together.
@@ -202,6 +273,18 @@ mod tests {
                 "{control:?}: {rate}"
             );
         }
+    }
+
+    #[test]
+    fn accuracy_is_balanced() {
+        let tally = |attempts, success| Tally {
+            attempts,
+            success,
+            ..Tally::default()
+        };
+        let Share { mean, ci95 } = balanced_accuracy(tally(10, 9), tally(1000, 300));
+        assert!((mean - 0.8).abs() < 1e-12);
+        assert!(ci95[0] > 0.69 && ci95[1] < 0.91 && ci95[0] < mean && mean < ci95[1]);
     }
 
     #[test]

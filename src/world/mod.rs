@@ -28,7 +28,7 @@ pub use self::{
     caption::Telling,
     change::Change,
     colour::{Colour, Shades},
-    controls::{Control, Controls, Share, Tally},
+    controls::{Control, Controls, Share, Tally, Trial, balanced_accuracy},
     edit::Edit,
     edit_type::{EditMix, EditType, EmptyMix},
     finish::Finish,

@@ -29,6 +29,7 @@ pub(super) fn run(args: &ControlsArgs) -> Result<(), CliError> {
     writeln!(io::stdout(), "{text}").map_err(CliError::Stdout)
 }
 
+/// By attempt, all types together and each.
 pub(super) fn report(controls: &Controls) -> Map<String, Value> {
     let of = |control: Control| {
         let mut all = counted(controls.overall(control));
@@ -57,7 +58,7 @@ fn counted(tally: Tally) -> Value {
 }
 
 /// Shares in per cent, with the 95 % interval of the first.
-fn table(controls: &Controls) -> String {
+pub(super) fn table(controls: &Controls) -> String {
     let mut table = Table::new();
     let columns = [
         "attempt at an edit",

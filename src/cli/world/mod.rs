@@ -3,6 +3,7 @@ mod build;
 mod controls;
 mod eval;
 mod eval_report;
+mod judge;
 mod lettering;
 mod sample;
 mod sets;
@@ -10,7 +11,7 @@ mod sheet;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, value_parser};
+use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 use super::{
     args::{DeviceArgs, ModelArgs, SettingsArgs},
@@ -33,6 +34,8 @@ enum Action {
     Eval(EvalArgs),
     /// Try the oracle on edits of which it is known whether they are good
     Controls(ControlsArgs),
+    /// Ask a judge about edits of which it is known whether they are good
+    JudgeCheck(JudgeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -108,11 +111,42 @@ struct ControlsArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct JudgeArgs {
+    /// The judge's directory, in Hugging Face layout
+    dir: PathBuf,
+    /// How many fresh scenes, each with up to 13 attempts
+    #[arg(long, default_value_t = 100, value_parser = value_parser!(u64).range(1..=100_000))]
+    scenes: u64,
+    /// Same seed, same scenes
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How the pictures are drawn
+    #[arg(long, value_enum, default_value_t = Seen::Square)]
+    view: Seen,
+    /// Print JSON; without it a terminal gets a table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Seen {
+    /// 64 x 64 pixels, as the world draws
+    Square,
+    /// 96 x 64 pixels
+    Wide,
+    /// Everything off its place
+    Shifted,
+}
+
 pub(super) fn run(command: &WorldCommand) -> Result<(), CliError> {
     match &command.action {
         Action::Sample(args) => sample::run(args),
         Action::Build(args) => build::run(args),
         Action::Eval(args) => eval::run(args),
         Action::Controls(args) => controls::run(args),
+        Action::JudgeCheck(args) => judge::run(args),
     }
 }

@@ -2,6 +2,7 @@
 pub mod autoencoder;
 pub mod flow_grpo;
 pub mod flow_matching;
+pub mod judging;
 pub mod language_modelling;
 pub mod np_edit;
 
