@@ -1,7 +1,10 @@
 //! One learned factor a channel.
 use candle_core::{Result, Tensor};
 
-use super::graft::graft;
+use super::{
+    graft::graft,
+    kernels::{host::is_host_float, sums::column_sums},
+};
 
 /// `x * scale` over the last dimension (LayerScale, arXiv 2103.17239).
 #[derive(Debug, Clone)]
@@ -17,12 +20,25 @@ impl LayerScale {
 
     /// `[.., D]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if self.scale.track_op() {
-            return x.broadcast_mul(&self.scale);
+        match (self.scale.track_op(), is_host_float(x)) {
+            (true, true) => return self.trained(x),
+            (true, false) => return x.broadcast_mul(&self.scale),
+            (false, _) => {}
         }
         let scale = self.scale.clone();
         graft([x], x.detach().broadcast_mul(&scale)?, move |_, grad| {
             Ok([Some(grad.broadcast_mul(&scale)?)])
+        })
+    }
+
+    /// The scale has a gradient too.
+    fn trained(&self, x: &Tensor) -> Result<Tensor> {
+        let value = x.detach().broadcast_mul(&self.scale.detach())?;
+        graft([x, &self.scale], value, |[x, scale], grad| {
+            let of_scale = (grad * x)?;
+            let rows = of_scale.elem_count() / scale.elem_count();
+            let of_scale = column_sums(&of_scale.reshape((rows, scale.elem_count()))?)?;
+            Ok([Some(grad.broadcast_mul(scale)?), Some(of_scale)])
         })
     }
 }

@@ -60,7 +60,7 @@ fn controls_tell_right_from_wrong() {
 }
 
 /// Small enough to be trained in a test.
-const RECIPES: [(&str, &str); 3] = [
+const RECIPES: [(&str, &str); 4] = [
     (
         "1-autoencoder.toml",
         "component = \"autoencoder\"\nsteps = 2\n[batch]\nsize = 1\n[scenes]\nside = 32\n",
@@ -72,6 +72,10 @@ const RECIPES: [(&str, &str); 3] = [
     (
         "3-teacher.toml",
         "stage = \"text_to_image\"\nsteps = 2\n[model]\nreference = \"bundle\"\n[data]\nrows = \"scenes/captions.jsonl\"\n[batch]\nsize = 2\n[tuning]\nkind = \"full\"\n[samples]\nrows = 1\n",
+    ),
+    (
+        "4-judge.toml",
+        "component = \"judge\"\nsteps = 2\n[batch]\nsize = 2\n[optimiser]\nmuon_modules = \"layers\"\n",
     ),
 ];
 
@@ -96,12 +100,19 @@ fn a_bundle_is_built_part_by_part_and_the_same_again() {
         "vae/config.json",
         "vae/diffusion_pytorch_model.safetensors",
         "text_encoder/model.safetensors",
+        "judge/model.safetensors",
         "teacher/diffusion_pytorch_model.safetensors",
         "transformer/diffusion_pytorch_model.safetensors",
     ] {
         let read = |bundle: &std::path::Path| std::fs::read(bundle.join(file)).unwrap();
         assert!(read(&bundle) == read(&same), "{file}");
     }
+    let check = ["world", "judge-check", "one/bundle/judge", "--scenes", "1"];
+    let report: Value = serde_json::from_str(&npedit(dir.path(), &check).succeeds()).unwrap();
+    let accuracy = &report["balanced_accuracy"];
+    assert_eq!(accuracy["by_type"].as_object().unwrap().len(), 7);
+    assert_eq!(accuracy["by_kind"].as_object().unwrap().len(), 8);
+    assert!(accuracy["all"]["mean"].is_number());
     let edit = [
         "edit",
         "one/scenes/edits/00000-image.png",

@@ -11,21 +11,21 @@ use sha2::{Digest, Sha256};
 /// Every tensor that was drawn, by name, as it is stored.
 pub(super) struct Ledger {
     seed: u64,
-    /// By name, what is not drawn.
-    zero: Box<dyn Fn(&str) -> bool>,
+    /// By name, what a drawn tensor is multiplied by.
+    factor: Box<dyn Fn(&str) -> f64>,
     drawn: RefCell<HashMap<String, Tensor>>,
 }
 
 impl Ledger {
     pub(super) fn new(seed: u64) -> Rc<Self> {
-        Self::starting(seed, |_| false)
+        Self::starting(seed, |_| 1.0)
     }
 
-    /// What `zero` names is zero.
-    pub(super) fn starting(seed: u64, zero: impl Fn(&str) -> bool + 'static) -> Rc<Self> {
+    /// Every tensor is multiplied by the `factor` of its name.
+    pub(super) fn starting(seed: u64, factor: impl Fn(&str) -> f64 + 'static) -> Rc<Self> {
         Rc::new(Self {
             seed,
-            zero: Box::new(zero),
+            factor: Box::new(factor),
             drawn: RefCell::default(),
         })
     }
@@ -34,9 +34,10 @@ impl Ledger {
     pub(super) fn rule(self: &Rc<Self>) -> impl Fn(&str, &[usize]) -> Result<Tensor> + 'static {
         let ledger = Rc::clone(self);
         move |name, shape| {
-            let tensor = match (ledger.zero)(name) {
-                true => Tensor::zeros(shape, DType::BF16, &Device::Cpu)?,
-                false => draw(ledger.seed, name, shape)?,
+            let drawn = draw(ledger.seed, name, shape)?;
+            let tensor = match (ledger.factor)(name) {
+                1.0 => drawn,
+                factor => (drawn * factor)?,
             };
             ledger
                 .drawn

@@ -73,7 +73,7 @@ pub fn write(directory: &Path, preset: Preset, seed: u64) -> Result<(), RandomBu
         "diffusion_pytorch_model",
         &preset.transformer(),
         |config, compute| {
-            let ledger = Ledger::starting(seed, move |name| preset.starts_at_zero(name));
+            let ledger = Ledger::starting(seed, move |name| preset.of_transformer(name));
             let config: zimage::Config = parse(config);
             Transformer::load(
                 &config,
@@ -125,7 +125,7 @@ fn write_judge(out: &Output, preset: Preset, seed: u64) -> Result<(), RandomBund
     }
     let folder = Folder::below(Files::Directory(out.directory.into()), JUDGE);
     out.component(JUDGE, "model", &judge::config(preset), |_, compute| {
-        let ledger = Ledger::new(seed.wrapping_add(3));
+        let ledger = Ledger::starting(seed.wrapping_add(3), move |name| preset.of_judge(name));
         VisionLanguageModel::build(&folder, Weights::drawn(JUDGE, ledger.rule()), compute)?;
         Ok(ledger)
     })

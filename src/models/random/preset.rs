@@ -141,11 +141,36 @@ impl Preset {
     }
 }
 
+/// Ends of the names of what a judge's blocks add to their input.
+const ADDED: [&str; 4] = [
+    "o_proj.weight",
+    "down_proj.weight",
+    "projection_layer.weight",
+    "fc2.weight",
+];
+
 impl Preset {
-    /// What multiplies a block's answer, and the last layer: zero where the model is to be trained from scratch, so that
-    /// every block begins as the identity (AdaLN-Zero, arXiv 2212.09748).
-    pub(super) fn starts_at_zero(self, name: &str) -> bool {
-        self == Self::World && (name.contains("adaLN_modulation") || name.contains("final_layer"))
+    /// What a transformer's tensors are multiplied by. What multiplies a block's answer, and the last layer, begin at zero
+    /// where the model is to be trained from scratch, so that every block begins as the identity (AdaLN-Zero, arXiv
+    /// 2212.09748).
+    pub(super) fn of_transformer(self, name: &str) -> f64 {
+        let multiplies = name.contains("adaLN_modulation") || name.contains("final_layer");
+        if self == Self::World && multiplies {
+            0.0
+        } else {
+            1.0
+        }
+    }
+
+    /// What a judge's tensors are multiplied by: one that is to be trained from scratch says everything with much the same
+    /// probability at first, and its blocks add little.
+    pub(super) fn of_judge(self, name: &str) -> f64 {
+        match self {
+            Self::Tiny | Self::Small => 1.0,
+            Self::World if name.contains("embed_tokens") => 0.1,
+            Self::World if ADDED.iter().any(|end| name.ends_with(end)) => 0.4,
+            Self::World => 1.0,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use super::{RecipeError, compile};
 use crate::{
     config::{Choice, Layers, Reader},
+    models::files::JUDGE,
     training::{stages::autoencoder::AutoencoderLoss, trainer::Course},
 };
 
@@ -15,12 +16,14 @@ pub const COMPONENT_DEFAULTS: &str = include_str!("../../../configs/recipes/tiny
 pub enum Component {
     Autoencoder,
     TextEncoder,
+    Judge,
 }
 
 impl Choice for Component {
     const ALL: &'static [(&'static str, Self)] = &[
         ("autoencoder", Self::Autoencoder),
         ("text_encoder", Self::TextEncoder),
+        ("judge", Self::Judge),
     ];
 }
 
@@ -30,6 +33,7 @@ impl Component {
         match self {
             Self::Autoencoder => ["vae", "diffusion_pytorch_model.safetensors"],
             Self::TextEncoder => ["text_encoder", "model.safetensors"],
+            Self::Judge => [JUDGE, "model.safetensors"],
         }
     }
 }

@@ -11,8 +11,10 @@ use super::{
 use crate::{
     models::{
         files::Files,
+        folder::Folder,
         qwen3::{self, ChatTokenizer, LanguageModel},
         vae::{self, AutoencoderKl},
+        vlm::VisionLanguageModel,
         weights::Weights,
     },
     nn::Compute,
@@ -21,7 +23,12 @@ use crate::{
         error::TrainingResult,
         optimiser::Parameters,
         recipe::{Component, ComponentRecipe},
-        stages::{Stage, autoencoder::Autoencoding, language_modelling::LanguageModelling},
+        stages::{
+            Stage,
+            autoencoder::Autoencoding,
+            judging::{Degradation, Judging},
+            language_modelling::LanguageModelling,
+        },
         trainer::Trainer,
     },
     world::View,
@@ -106,6 +113,12 @@ fn stage(
             batch,
             seed,
         }),
+        Component::Judge => {
+            let folder = Folder::below(files.clone(), folder);
+            let model = VisionLanguageModel::build(&folder, weights, compute)?;
+            let seen = Degradation::ALL.to_vec();
+            Box::new(Judging::new(model, parameters, (batch, seen))?)
+        }
     })
 }
 

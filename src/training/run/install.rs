@@ -42,7 +42,7 @@ pub fn install_component(
     let place = bundle.join(folder).join(name);
     copy(weights, &place)?;
     match recipe.component {
-        Component::TextEncoder => Ok(()),
+        Component::TextEncoder | Component::Judge => Ok(()),
         Component::Autoencoder => measure(recipe, bundle, placement),
     }
 }
