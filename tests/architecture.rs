@@ -14,12 +14,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("models", &["nn", "world"]), // a bundle for the world knows its words
     ("adapters", &["nn"]),
     ("pipelines", &["models", "nn"]),
-    ("engine", &["pipelines", "models", "nn"]),
+    ("engine", &["pipelines", "models", "adapters", "nn"]),
     (
         "training",
         &["pipelines", "models", "adapters", "nn", "world"],
     ),
-    ("http", &["engine"]),
+    ("http", &["engine", "adapters"]),
     (
         "app",
         &[

@@ -93,13 +93,8 @@ impl Adapter {
     /// # Errors
     /// The device refuses.
     pub fn branches(&self, compute: &Compute) -> Result<BTreeMap<String, Lora>> {
-        let place = |x: &Tensor| x.to_device(&compute.device)?.to_dtype(compute.dtype);
         let branches = self.pairs.iter().map(|(module, pair)| {
-            let lora = Lora {
-                a: place(&pair.a)?,
-                b: place(&pair.b)?,
-                scale: pair.scale(self.config.scaling),
-            };
+            let lora = pair.placed(compute)?.branch(self.config.scaling);
             Ok((module.clone(), lora))
         });
         branches.collect()
@@ -110,24 +105,9 @@ impl Adapter {
     /// # Errors
     /// A factor that leaves no branch or an infinite one.
     pub fn scaled(&self, factor: f64) -> std::result::Result<Self, AdapterError> {
-        let refused = || AdapterError::Factor { factor };
-        if !factor.is_finite() {
-            return Err(refused());
-        }
-        let pairs = self.pairs.iter().map(|(module, pair)| {
-            let alpha = f64::from((pair.alpha * factor) as f32);
-            if !is_alpha(alpha) {
-                return Err(refused());
-            }
-            Ok((
-                module.clone(),
-                Pair {
-                    alpha,
-                    ..pair.clone()
-                },
-            ))
-        });
-        let pairs = pairs.collect::<std::result::Result<_, _>>()?;
+        let pairs = self.pairs.iter();
+        let pairs = pairs.map(|(module, pair)| Ok((module.clone(), pair.scaled(factor)?)));
+        let pairs = pairs.collect::<std::result::Result<_, AdapterError>>()?;
         let id = id::of(&pairs, self.config.scaling);
         Ok(Self {
             pairs,
@@ -153,6 +133,38 @@ impl Pair {
         match scaling {
             Scaling::Standard => self.alpha / rank,
             Scaling::RankStabilised => self.alpha / rank.sqrt(),
+        }
+    }
+
+    /// The same pair, `factor` times as strong.
+    pub(super) fn scaled(&self, factor: f64) -> std::result::Result<Self, AdapterError> {
+        let alpha = f64::from((self.alpha * factor) as f32);
+        if !factor.is_finite() || !is_alpha(alpha) {
+            return Err(AdapterError::Factor { factor });
+        }
+        Ok(Self {
+            alpha,
+            ..self.clone()
+        })
+    }
+
+    /// The same pair where a model computes.
+    pub(super) fn placed(&self, compute: &Compute) -> Result<Self> {
+        let place = |x: &Tensor| x.to_device(&compute.device)?.to_dtype(compute.dtype);
+        Ok(Self {
+            a: place(&self.a)?,
+            b: place(&self.b)?,
+            alpha: self.alpha,
+        })
+    }
+
+    /// The pair as a linear layer takes it.
+    pub(super) fn branch(self, scaling: Scaling) -> Lora {
+        let scale = self.scale(scaling);
+        Lora {
+            a: self.a,
+            b: self.b,
+            scale,
         }
     }
 

@@ -15,6 +15,13 @@ impl AdapterId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id that a text spells: 64 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let spelt = text.len() == 64 && text.bytes().all(hex);
+        spelt.then(|| Self(text.to_owned()))
+    }
 }
 
 impl fmt::Display for AdapterId {

@@ -3,6 +3,7 @@
 //! An [`Adapter`] never changes; its [`AdapterId`] is the same whichever program's layout it was read from.
 mod adapter;
 mod container;
+mod directory;
 mod durable;
 mod error;
 mod fit;
@@ -10,14 +11,19 @@ mod id;
 mod layout;
 mod lora_config;
 mod names;
+mod placed;
 mod read;
+mod source;
 mod write;
 
 pub use adapter::{Adapter, AdapterConfig, Pair, Scaling};
+pub use directory::AdapterDirectory;
 pub use error::AdapterError;
 pub use id::AdapterId;
 pub use layout::Layout;
+pub use placed::PlacedAdapter;
 pub use read::{Found, read};
+pub use source::{AdapterSource, AdapterSourceError, NoAdapters};
 pub use write::{Target, write};
 
 #[cfg(test)]

@@ -44,6 +44,11 @@ pub enum AppError {
         #[source]
         source: AdapterError,
     },
+    #[error("adapters.directory: {source}")]
+    Adapters {
+        #[source]
+        source: AdapterError,
+    },
     #[error("cannot load the judge {name}: {source}")]
     Judge {
         name: String,

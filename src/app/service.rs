@@ -2,12 +2,14 @@
 use std::{
     future::Future,
     net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
 };
 
 use tokio::net::TcpListener;
 
 use super::{AppError, JudgeFiles, Loader, UNTRAINED};
 use crate::{
+    adapters::{AdapterDirectory, AdapterSource, NoAdapters},
     config::{Config, Server},
     engine::{Engine, EngineLimits, Readiness, Resident},
     http::{self, HttpState},
@@ -38,7 +40,8 @@ impl Application {
         let address = listener.local_addr().map_err(bound)?;
         let files = JudgeFiles::read(&config.judge)?;
         let settings = config.clone();
-        let engine = Engine::start(EngineLimits::from(&config), move || {
+        let adapters = adapters(&config)?;
+        let engine = Engine::start(EngineLimits::from(&config), adapters, move || {
             let loader = Loader::new(&settings, &LogProgress)?;
             Ok::<_, AppError>(Resident {
                 editor: loader.editor()?,
@@ -90,6 +93,17 @@ impl Application {
             error = failed => Err(error),
         }
     }
+}
+
+/// Where edits find the adapters that they name.
+fn adapters(config: &Config) -> Result<Arc<dyn AdapterSource>, AppError> {
+    let Some(directory) = &config.adapters.directory else {
+        return Ok(Arc::new(NoAdapters));
+    };
+    let opened = AdapterDirectory::open(directory);
+    Ok(Arc::new(
+        opened.map_err(|source| AppError::Adapters { source })?,
+    ))
 }
 
 /// Downloads of a service go to its log, one line a file.

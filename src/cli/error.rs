@@ -182,6 +182,7 @@ fn run_exit_code(error: &RunError) -> u8 {
 fn app_exit_code(error: &AppError) -> u8 {
     match error {
         AppError::Reference { .. }
+        | AppError::Adapters { .. }
         | AppError::JudgeFile { .. }
         | AppError::OwnQuestions { .. }
         | AppError::Questions { .. }

@@ -5,7 +5,7 @@ use super::{
     issue::Issue,
     layers::Layers,
     reader::Reader,
-    values::{Config, Edit, Engine, Images, Judge, Log, Model, Server, Storage},
+    values::{Adapters, Config, Edit, Engine, Images, Judge, Log, Model, Server, Storage},
 };
 
 /// Turns merged layers into a `Config`, adding to the `issues` of merging.
@@ -49,6 +49,10 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
             question_max_bytes: read.integer("judge.question_max_bytes", 1..=1 << 20),
             max_items: read.integer("judge.max_items", 1..=64),
             max_best_of: read.integer("judge.max_best_of", 2..=64),
+        },
+        adapters: Adapters {
+            directory: read.optional_text("adapters.directory").map(Into::into),
+            max_resident_bytes: read.integer("adapters.max_resident_bytes", 0..=1 << 50),
         },
         engine: Engine {
             queue_depth: read.integer("engine.queue_depth", 1..=100_000),

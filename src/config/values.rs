@@ -8,6 +8,7 @@ pub struct Config {
     pub model: Model,
     pub edit: Edit,
     pub judge: Judge,
+    pub adapters: Adapters,
     pub engine: Engine,
     pub images: Images,
     pub storage: Storage,
@@ -74,6 +75,14 @@ pub struct Judge {
     pub max_items: usize,
     /// Candidates of one edit, 2..=64.
     pub max_best_of: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapters {
+    /// `None` offers no adapters.
+    pub directory: Option<PathBuf>,
+    /// Of all loaded ones.
+    pub max_resident_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,8 @@
 //! Why the engine gave no images and no scores.
 use std::{any::Any, time::Duration};
 
+use crate::{adapters::AdapterSourceError, models::error::LoadError};
+
 use super::{EditError, ImageError, JudgeError, Readiness};
 
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,20 @@ pub enum EngineError {
         #[source]
         source: JudgeError,
     },
+    #[error(transparent)]
+    Adapter(#[from] AdapterSourceError),
+    #[error(
+        "the adapter {name:?} takes {bytes} bytes, {budget} are given to all; use a smaller one, or raise adapters.max_resident_bytes"
+    )]
+    AdapterTooLarge {
+        name: String,
+        bytes: usize,
+        budget: usize,
+    },
+    #[error(
+        "the generator's weights cannot be hashed, for an adapter that names them: {0}; check the bundle's files"
+    )]
+    Base(#[source] LoadError),
     #[error("the client left before its request was done; send it again")]
     ClientLeft,
     #[error("panicked: {message}")]

@@ -1,4 +1,5 @@
 //! Serves edits and scores on one device: admission, the device thread, readiness, bounded work beside it.
+mod adapters;
 mod admission;
 mod error;
 mod models;
@@ -29,6 +30,7 @@ pub use crate::pipelines::{
     sampler::Sampler,
     sigmas::{STEPS, Sigmas, SigmasError},
 };
+pub use adapters::{AdapterBase, AppliedAdapter};
 pub use admission::Permit;
 pub use error::EngineError;
 pub use models::{JudgeProfile, Models, Profile, Resident};
@@ -36,9 +38,11 @@ pub use readiness::Readiness;
 pub use request::{Candidate, EditRequest, Edited, EncodedImage, Judging, Scored};
 
 use crate::{
+    adapters::AdapterSource,
     config::{self, Config},
     pipelines::image,
 };
+use adapters::Adapters;
 use admission::Admission;
 use request::Answering;
 use work::EditWork;
@@ -58,6 +62,8 @@ pub struct EngineLimits {
     /// From admission to answer.
     pub edit_timeout: Duration,
     pub images: ImageLimits,
+    /// Memory for all loaded adapters.
+    pub adapter_bytes: usize,
 }
 
 impl From<&config::Images> for ImageLimits {
@@ -81,6 +87,7 @@ impl From<&Config> for EngineLimits {
             },
             edit_timeout: config.server.edit_timeout,
             images: (&config.images).into(),
+            adapter_bytes: config.adapters.max_resident_bytes,
         }
     }
 }
@@ -92,16 +99,18 @@ pub struct Engine {
     commands: mpsc::Sender<Command>,
     readiness: watch::Receiver<Readiness>,
     workers: Workers,
+    adapters: Arc<Adapters>,
     limits: Arc<EngineLimits>,
 }
 
 impl Engine {
-    /// Starts the device thread, which loads the models and warms them up.
+    /// Starts the device thread, which loads the models and warms them up; edits may name the adapters of `adapters`.
     ///
     /// # Errors
     /// The operating system gives no thread.
     pub fn start<M, L>(
         limits: EngineLimits,
+        adapters: Arc<dyn AdapterSource>,
         load: impl FnOnce() -> Result<M, L> + Send + 'static,
     ) -> std::io::Result<Self>
     where
@@ -125,6 +134,7 @@ impl Engine {
             commands,
             readiness,
             workers: Workers::new(limits.decode_workers),
+            adapters: Arc::new(Adapters::new(adapters, limits.adapter_bytes)),
             limits: Arc::new(limits),
         })
     }
@@ -190,6 +200,22 @@ impl Engine {
         Ok(self.before(permit.deadline(), decoding).await??)
     }
 
+    /// The adapter that `name` stands for now, loaded; `scale` 1 is as strong as it was trained.
+    ///
+    /// # Errors
+    /// [`EngineError::Adapter`], [`EngineError::AdapterTooLarge`], [`EngineError::DeadlineExceeded`], or that of a model that
+    /// is not ready.
+    pub async fn adapter(
+        &self,
+        permit: &Permit,
+        name: String,
+        scale: f64,
+    ) -> Result<AppliedAdapter, EngineError> {
+        let (adapters, base) = (self.adapters.clone(), self.profile()?.adapter_base.clone());
+        let loading = self.blocking(move || adapters.get(&name, scale, &base));
+        self.before(permit.deadline(), loading).await?
+    }
+
     /// Runs one edit, judges its images where that is asked for, and encodes them. Dropping the future cancels it: before it
     /// costs anything while it waits, between two steps or two images while it runs.
     ///
@@ -208,6 +234,7 @@ impl Engine {
         };
         let deadline = permit.deadline();
         let work = EditWork {
+            adapter: request.adapter.clone(),
             input: request.into(),
             judge,
         };

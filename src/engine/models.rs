@@ -1,9 +1,15 @@
 //! What the device thread owns.
-use crate::pipelines::{edit::EditPipeline, judge::Judge};
+use std::sync::Arc;
+
+use crate::{
+    models::zimage::LoraWeights,
+    pipelines::{edit::EditPipeline, judge::Judge, velocity::Generator},
+};
 
 use super::{
-    BundleIdentity, EditDescription, EditError, EditInput, EditOutput, EngineError, JudgeError,
-    JudgeIdentity, Looked, Observer, STEPS, Sampler, Score, ScoreInput, Sigmas, SigmasError,
+    AdapterBase, AppliedAdapter, BundleIdentity, EditDescription, EditError, EditInput, EditOutput,
+    EngineError, JudgeError, JudgeIdentity, Looked, Observer, STEPS, Sampler, Score, ScoreInput,
+    Sigmas, SigmasError, Stage,
 };
 
 /// Edits and scores, on the thread that made it.
@@ -11,12 +17,16 @@ pub trait Models: 'static {
     /// What is loaded.
     fn profile(&self) -> Profile;
 
-    /// One edit; the observer may break off between steps.
+    /// One edit, with the adapter if there is one; the observer may break off between steps.
     ///
     /// # Errors
     /// See [`EditError`].
-    fn edit(&mut self, input: &EditInput, observer: &mut Observer)
-    -> Result<EditOutput, EditError>;
+    fn edit(
+        &mut self,
+        input: &EditInput,
+        adapter: Option<&AppliedAdapter>,
+        observer: &mut Observer,
+    ) -> Result<EditOutput, EditError>;
 
     /// Whether the judge can be asked about an edit, before the edit is made. Called only where the profile has a judge.
     ///
@@ -46,9 +56,11 @@ pub struct JudgeProfile {
 }
 
 /// What the loaded models are and do by default.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Profile {
     pub identity: BundleIdentity,
+    /// What an adapter must fit.
+    pub adapter_base: Arc<AdapterBase>,
     pub sampler: Sampler,
     pub default_steps: usize,
     /// Square pixels that an edit works at.
@@ -84,13 +96,38 @@ impl Resident {
         let judge = self.judge.as_ref();
         judge.expect("the engine asks only where the profile has a judge")
     }
+
+    /// The generator with the adapter's branches beside it; the bundle's own is not touched.
+    fn generator(&self, adapter: Option<&AppliedAdapter>) -> Result<Generator, EditError> {
+        let generator = &self.editor.bundle.generator;
+        let Some(AppliedAdapter { adapter, scale }) = adapter else {
+            return Ok(generator.clone());
+        };
+        // Both were checked when the adapter was asked for.
+        let misfit = |cause: String| EditError::Model {
+            stage: Stage::Denoise,
+            source: candle_core::Error::Msg(cause),
+        };
+        let branches = adapter.branches(*scale);
+        let branches = branches.map_err(|error| misfit(error.to_string()))?;
+        let adapted = generator.0.with_lora(&LoraWeights::new(branches));
+        Ok(Generator(
+            adapted.map_err(|error| misfit(error.to_string()))?,
+        ))
+    }
 }
 
 impl Models for Resident {
     fn profile(&self) -> Profile {
         let bundle = &self.editor.bundle;
+        let (generator, source) = (&bundle.generator.0, bundle.source.clone());
         Profile {
             identity: bundle.identity.clone(),
+            adapter_base: Arc::new(AdapterBase::new(
+                generator.linear_shapes(),
+                generator.compute().clone(),
+                move || source.generator_sha256(),
+            )),
             sampler: bundle.sampler(),
             default_steps: bundle.settings.default_steps,
             target_area_px: bundle.settings.target_area_px,
@@ -105,9 +142,11 @@ impl Models for Resident {
     fn edit(
         &mut self,
         input: &EditInput,
+        adapter: Option<&AppliedAdapter>,
         observer: &mut Observer,
     ) -> Result<EditOutput, EditError> {
-        self.editor.run(input, observer)
+        let generator = self.generator(adapter)?;
+        self.editor.run_on(&generator, input, observer)
     }
 
     fn check(&self, edit: &EditDescription) -> Result<(), JudgeError> {

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 use crate::pipelines::image;
 
 use super::{
-    EditDescription, EditInput, EditWarning, ImageError, NoiseSource, OutputFormat, OutputSize,
-    PreprocessRule, Score, Sigmas, SourceImage, StageTimings, work::JudgedEdit, worker::Done,
+    AppliedAdapter, EditDescription, EditInput, EditWarning, ImageError, NoiseSource, OutputFormat,
+    OutputSize, PreprocessRule, Score, Sigmas, SourceImage, StageTimings, work::JudgedEdit,
+    worker::Done,
 };
 
 /// One validated edit.
@@ -13,6 +14,8 @@ use super::{
 pub struct EditRequest {
     pub image: SourceImage,
     pub instruction: String,
+    /// Held until the request is answered.
+    pub adapter: Option<AppliedAdapter>,
     /// One image per seed.
     pub seeds: Vec<u64>,
     /// Denoising steps, within [`super::STEPS`].

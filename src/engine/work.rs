@@ -9,8 +9,8 @@ use ::image::RgbImage;
 use crate::pipelines::image;
 
 use super::{
-    EditDescription, EditInput, EditOutput, EngineError, ImageLimits, Looked, Models, NoiseSource,
-    OutputFormat, OutputSize, PreprocessRule, Profile, Score, ScoreInput,
+    AppliedAdapter, EditDescription, EditInput, EditOutput, EngineError, ImageLimits, Looked,
+    Models, NoiseSource, OutputFormat, OutputSize, PreprocessRule, Profile, Score, ScoreInput,
 };
 
 /// Whether the client has left.
@@ -20,6 +20,7 @@ pub(super) type Left<'a> = dyn Fn() -> bool + 'a;
 #[derive(Debug)]
 pub(super) struct EditWork {
     pub input: EditInput,
+    pub adapter: Option<AppliedAdapter>,
     pub judge: Option<EditDescription>,
 }
 
@@ -44,7 +45,7 @@ impl EditWork {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
-        let output = models.edit(&self.input, &mut observer)?;
+        let output = models.edit(&self.input, self.adapter.as_ref(), &mut observer)?;
         let start = Instant::now();
         let scores = match &self.judge {
             None => Vec::new(),
@@ -98,6 +99,7 @@ pub(super) fn warm_up(profile: &Profile) -> Result<EditWork, EngineError> {
             instruction: instruction.clone(),
             ..EditDescription::default()
         }),
+        adapter: None,
         input: EditInput {
             image: image::decode(&bytes, &limits)?,
             instruction,

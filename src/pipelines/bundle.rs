@@ -63,6 +63,7 @@ pub struct BundleSource {
 
 /// Everything that an edit needs.
 pub struct EditBundle {
+    pub source: BundleSource,
     pub settings: BundleSettings,
     pub identity: BundleIdentity,
     pub device: Device,
@@ -114,6 +115,7 @@ impl EditBundle {
                 PaddingAttention::Mask
             };
             Ok(Self {
+                source: source.clone(),
                 generator: Generator(generator.with_padding(padding)),
                 settings,
                 identity: BundleIdentity {

@@ -12,9 +12,10 @@ use super::{
     noise::{Grid, NoiseDraw},
     progress::{Lifecycle, Observer, Progress},
     request::{EditInput, EditOutput, EditedImage, NoiseSource, PreprocessRule},
+    sampler::Sampler,
     sigmas::Sigmas,
     text::TextTokens,
-    velocity::EditConditioning,
+    velocity::{EditConditioning, Generator},
 };
 use crate::models::qwen3::Thinking;
 
@@ -32,6 +33,19 @@ impl EditPipeline {
     /// # Errors
     /// See [`EditError`], which says whose each one is to mend.
     pub fn run(&self, input: &EditInput, observer: &mut Observer) -> Result<EditOutput, EditError> {
+        self.run_on(&self.bundle.generator, input, observer)
+    }
+
+    /// [`Self::run`] with a generator that is the bundle's with branches beside it.
+    ///
+    /// # Errors
+    /// See [`EditError`].
+    pub fn run_on(
+        &self,
+        generator: &Generator,
+        input: &EditInput,
+        observer: &mut Observer,
+    ) -> Result<EditOutput, EditError> {
         let bundle = &self.bundle;
         let source = &input.image.rgb;
         let mut life = Lifecycle::new(observer);
@@ -70,7 +84,12 @@ impl EditPipeline {
 
         // 6 denoise: latents at sigma 1 -> clean latents, [1, C, h, w] each
         let latents = life.stage(Stage::Denoise, |observer| {
-            self.denoise(&noise, &sigmas, (&reference, &text), observer)
+            let batches = Batches {
+                generator,
+                sampler: bundle.sampler(),
+                size: self.batch_size(),
+            };
+            batches.denoise(&noise, &sigmas, (&reference, &text), observer)
         })?;
 
         // 7 decode: one picture at a time, which bounds the memory
@@ -112,46 +131,6 @@ impl EditPipeline {
         }
     }
 
-    /// Clean latents `[1, C, h, w]` of every picture; pictures share a batch where that changes no bit.
-    fn denoise(
-        &self,
-        noise: &NoiseDraw,
-        sigmas: &Sigmas,
-        (reference, text): (&Tensor, &TextTokens),
-        observer: &mut Observer,
-    ) -> Result<Vec<Tensor>, EditError> {
-        let at = EditError::at(Stage::Denoise);
-        let count = noise.initial.dim(0).map_err(&at)?;
-        let of = count * sigmas.steps();
-        let mut latents = Vec::with_capacity(count);
-        for start in (0..count).step_by(self.batch_size()) {
-            let size = self.batch_size().min(count - start);
-            let conditioning = EditConditioning {
-                reference: reference.repeat((size, 1, 1, 1)).map_err(&at)?,
-                instruction: text.repeated(size).map_err(&at)?,
-            };
-            let denoiser = Denoiser {
-                model: &self.bundle.generator,
-                conditioning: &conditioning,
-                sigmas,
-                sampler: self.bundle.sampler(),
-            };
-            let batch = noise.narrow(start, size).map_err(&at)?;
-            let before = start * sigmas.steps();
-            let denoised = denoiser
-                .run(&batch, &mut |step| {
-                    let done = before + (step.index + 1) * size;
-                    observer(Progress::Step { done, of })
-                })
-                .map_err(&at)?;
-            match denoised {
-                Denoised::Finished(clean) => latents.extend(clean.chunk(size, 0).map_err(&at)?),
-                Denoised::Stopped { steps } => return Err(EditError::Cancelled { steps }),
-            }
-        }
-        Ok(latents)
-    }
-
     /// Our CPU kernels compute every item of a batch on its own, so a batch changes no bit there; a GPU library picks its
     /// algorithm by batch size, so there each picture runs alone to stay reproducible from its seed.
     fn batch_size(&self) -> usize {
@@ -170,6 +149,56 @@ impl EditPipeline {
             .map_err(EditError::at(Stage::Decode))?;
         let mut pictures = image::from_pixels(&pixels)?;
         Ok(pictures.swap_remove(0))
+    }
+}
+
+/// Pictures that are denoised some at a time.
+struct Batches<'a> {
+    generator: &'a Generator,
+    sampler: Sampler,
+    /// Pictures that share a batch at most.
+    size: usize,
+}
+
+impl Batches<'_> {
+    /// Clean latents `[1, C, h, w]` of every picture; pictures share a batch where that changes no bit.
+    fn denoise(
+        &self,
+        noise: &NoiseDraw,
+        sigmas: &Sigmas,
+        (reference, text): (&Tensor, &TextTokens),
+        observer: &mut Observer,
+    ) -> Result<Vec<Tensor>, EditError> {
+        let at = EditError::at(Stage::Denoise);
+        let count = noise.initial.dim(0).map_err(&at)?;
+        let of = count * sigmas.steps();
+        let mut latents = Vec::with_capacity(count);
+        for start in (0..count).step_by(self.size) {
+            let size = self.size.min(count - start);
+            let conditioning = EditConditioning {
+                reference: reference.repeat((size, 1, 1, 1)).map_err(&at)?,
+                instruction: text.repeated(size).map_err(&at)?,
+            };
+            let denoiser = Denoiser {
+                model: self.generator,
+                conditioning: &conditioning,
+                sigmas,
+                sampler: self.sampler,
+            };
+            let batch = noise.narrow(start, size).map_err(&at)?;
+            let before = start * sigmas.steps();
+            let denoised = denoiser
+                .run(&batch, &mut |step| {
+                    let done = before + (step.index + 1) * size;
+                    observer(Progress::Step { done, of })
+                })
+                .map_err(&at)?;
+            match denoised {
+                Denoised::Finished(clean) => latents.extend(clean.chunk(size, 0).map_err(&at)?),
+                Denoised::Stopped { steps } => return Err(EditError::Cancelled { steps }),
+            }
+        }
+        Ok(latents)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here knows a queue or a socket. `denoise` serves and trains: what is trained is by construction what production
 //! runs, so nothing here detaches (a tensor with no `Var` upstream records no graph).
 pub mod bundle;
+pub mod byte_lru;
 pub mod denoise;
 pub mod edit;
 pub mod edit_type;

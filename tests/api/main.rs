@@ -1,5 +1,6 @@
 //! The HTTP service as a client sees it: a real server on a free port.
 #![allow(clippy::unwrap_used)]
+mod adapters;
 mod bad_fields;
 mod bad_images;
 mod best_of;

@@ -70,7 +70,7 @@ async fn every_other_difference_is_named() {
     let server = Scripted::stub().await;
     let mut other = receipt(&server).await;
     let facts = json!({
-        "model": "0".repeat(64), "adapter": "1".repeat(64), "sampler": "euler", "eta": null,
+        "model": "0".repeat(64), "adapter": "1".repeat(64), "adapter_scale": 1.0, "sampler": "euler", "eta": null,
         "sigmas": [1.0, 0.5, 0.25, 0.0], "npedit": "99.0.0", "device": "cuda",
         "dtype": {"transformer": "bf16", "text_encoder": "bf16", "vae": "bf16"},
     });
@@ -103,6 +103,8 @@ async fn a_receipt_is_untrusted_input() {
         ("model", json!("xyz"), "/receipt/model"),
         ("model", json!("A".repeat(64)), "/receipt/model"),
         ("adapter", json!(5), "/receipt/adapter"),
+        ("adapter", json!("1".repeat(64)), "/receipt/adapter_scale"),
+        ("adapter_scale", json!(1.0), "/receipt/adapter_scale"),
         ("input_sha256", json!([]), "/receipt/input_sha256"),
         ("instruction", json!(" "), "/receipt/instruction"),
         (

@@ -1,5 +1,6 @@
 //! An editor and a judge without a model: their answers say what was asked, and the test holds them or breaks them.
 use std::{
+    collections::BTreeMap,
     ops::ControlFlow,
     sync::{
         Arc,
@@ -10,11 +11,14 @@ use std::{
 
 use candle_core::Device;
 use image::{Rgb, RgbImage};
-use npedit::engine::{
-    BundleIdentity, DeviceClass, EditDescription, EditError, EditInput, EditOutput, EditedImage,
-    Grid, JudgeError, JudgeIdentity, JudgeProfile, Looked, Models, NoiseDraw, NoiseSource,
-    Observer, Profile, Progress, RoleDtypes, STEPS, Sampler, Score, ScoreInput, Sigmas,
-    StageTimings, Verdict,
+use npedit::{
+    engine::{
+        AdapterBase, AppliedAdapter, BundleIdentity, DeviceClass, EditDescription, EditError,
+        EditInput, EditOutput, EditedImage, Grid, JudgeError, JudgeIdentity, JudgeProfile, Looked,
+        Models, NoiseDraw, NoiseSource, Observer, Profile, Progress, RoleDtypes, STEPS, Sampler,
+        Score, ScoreInput, Sigmas, StageTimings, Verdict,
+    },
+    nn::Compute,
 };
 
 /// Instruction that makes the stub panic.
@@ -67,6 +71,11 @@ impl Models for Stub {
                     vae: dtype(),
                 },
             },
+            adapter_base: Arc::new(AdapterBase::new(
+                BTreeMap::from([("layer".to_owned(), [3, 2])]),
+                Compute::cpu(),
+                || Ok("ef".repeat(32)),
+            )),
             sampler: Sampler::Stochastic { eta: 1.0 },
             default_steps: 4,
             target_area_px: 64 * 64,
@@ -121,6 +130,7 @@ impl Models for Stub {
     fn edit(
         &mut self,
         input: &EditInput,
+        adapter: Option<&AppliedAdapter>,
         observer: &mut Observer,
     ) -> Result<EditOutput, EditError> {
         self.0.started.fetch_add(1, SeqCst);
@@ -140,8 +150,9 @@ impl Models for Stub {
         };
         npedit::pipelines::image::model_size(source.0, source.1, &area)?;
         let (width, height) = input.size.resolve(source);
+        let adapted = adapter.map_or(0, |applied| 1 + (applied.scale * 100.0) as u64);
         let images = seeds.iter().map(|&seed| {
-            let [r, g, b, ..] = (seed ^ (input.steps as u64) << 20).to_le_bytes();
+            let [r, g, b, ..] = (seed ^ (input.steps as u64) << 20 ^ adapted << 8).to_le_bytes();
             EditedImage {
                 rgb: RgbImage::from_pixel(width, height, Rgb([r, g, b])),
                 seed: Some(seed),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use npedit::{
+    adapters::{AdapterDirectory, AdapterSource, NoAdapters},
     app::Application,
     config::{Config, DeviceChoice, Given},
     engine::{Engine, EngineLimits, Models, Readiness},
@@ -82,7 +83,11 @@ impl Scripted {
         script: Arc<Script>,
         load: impl FnOnce() -> Result<M, L> + Send + 'static,
     ) -> Self {
-        let engine = Engine::start(EngineLimits::from(&config), load).unwrap();
+        let adapters: Arc<dyn AdapterSource> = match &config.adapters.directory {
+            Some(directory) => Arc::new(AdapterDirectory::open(directory).unwrap()),
+            None => Arc::new(NoAdapters),
+        };
+        let engine = Engine::start(EngineLimits::from(&config), adapters, load).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = router(HttpState::new(engine.clone(), &config));
@@ -109,7 +114,14 @@ impl Scripted {
 impl Server {
     /// The whole application on its embedded bundle, ready.
     pub async fn embedded() -> Self {
-        Self::application(default_config()).await
+        Self::embedded_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn embedded_with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = default_config();
+        change(&mut config);
+        Self::application(config).await
     }
 
     /// The whole application on a random bundle that has a judge, ready.

@@ -2,4 +2,4 @@ mod elsewhere;
 mod golden;
 mod refused;
 mod round_trip;
-mod sample;
+pub(super) mod sample;

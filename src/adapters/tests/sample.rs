@@ -14,7 +14,7 @@ pub(super) fn tensor(seed: u64, shape: (usize, usize), dtype: DType) -> Tensor {
         .unwrap()
 }
 
-pub(super) fn pair(seed: u64, shape: [usize; 2], rank: usize) -> Pair {
+pub(in crate::adapters) fn pair(seed: u64, shape: [usize; 2], rank: usize) -> Pair {
     let [output, input] = shape;
     Pair {
         a: tensor(seed, (rank, input), DType::F32),
@@ -30,7 +30,9 @@ pub(super) fn config(scaling: Scaling) -> AdapterConfig {
     }
 }
 
-pub(super) fn adapter(pairs: impl IntoIterator<Item = (&'static str, Pair)>) -> Adapter {
+pub(in crate::adapters) fn adapter(
+    pairs: impl IntoIterator<Item = (&'static str, Pair)>,
+) -> Adapter {
     let pairs: BTreeMap<_, _> = pairs
         .into_iter()
         .map(|(name, pair)| (name.into(), pair))
@@ -39,7 +41,7 @@ pub(super) fn adapter(pairs: impl IntoIterator<Item = (&'static str, Pair)>) -> 
 }
 
 /// Two modules of different shape, one rank.
-pub(super) fn small() -> Adapter {
+pub(in crate::adapters) fn small() -> Adapter {
     adapter([
         ("layers.0.attention.to_q", pair(1, [6, 5], 2)),
         ("layers.0.feed_forward.w2", pair(2, [5, 8], 2)),

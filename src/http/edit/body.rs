@@ -50,6 +50,12 @@ pub struct EditBody {
     /// What is added, removed or changed, for the judge. Only beside `judge`, `best_of` or `min_score`.
     #[schema(min_length = 1)]
     pub object: Option<String>,
+    /// Name, alias or id of an adapter for this edit.
+    #[schema(min_length = 1, max_length = 128)]
+    pub adapter: Option<String>,
+    /// How strongly the adapter acts, not 0; 1 if absent, as strong as it was trained. Only beside `adapter`.
+    #[schema(minimum = -8, maximum = 8)]
+    pub adapter_scale: Option<f64>,
     /// Receipt of an earlier edit, sent with the same image to get the same bytes. Fields beside it must agree with it.
     pub receipt: Option<ReceiptBody>,
 }
@@ -88,5 +94,9 @@ pub struct EditMultipart {
     pub edit_type: Option<EditType>,
     #[schema(min_length = 1)]
     pub object: Option<String>,
+    #[schema(min_length = 1, max_length = 128)]
+    pub adapter: Option<String>,
+    #[schema(minimum = -8, maximum = 8)]
+    pub adapter_scale: Option<f64>,
     pub receipt: Option<ReceiptBody>,
 }

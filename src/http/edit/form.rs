@@ -1,5 +1,7 @@
 //! The fields of an edit, read strictly.
-use super::{judging::Judged, receipt::Receipt, receipt_form::read_receipt};
+use super::{
+    adapter::AdapterChoice, judging::Judged, receipt::Receipt, receipt_form::read_receipt,
+};
 use crate::{
     engine::{ImageError, ImageLimits, OutputFormat, OutputSize},
     http::{
@@ -24,6 +26,7 @@ pub const PARTS: PartKinds = PartKinds {
         "judge",
         "best_of",
         "min_score",
+        "adapter_scale",
     ],
     structures: &["receipt"],
 };
@@ -50,6 +53,7 @@ pub struct EditForm {
     pub output_format: Option<OutputFormat>,
     pub quality: Option<u32>,
     pub judged: Option<Judged>,
+    pub adapter: Option<AdapterChoice>,
     pub receipt: Option<Receipt>,
 }
 
@@ -88,6 +92,7 @@ impl EditForm {
                 "contradicts the receipt, which is that of one seed; leave one of the two out";
             fields.refuse("best_of", message);
         }
+        let adapter = AdapterChoice::read(&mut fields);
         let receipt = read_receipt(&mut fields, limits);
         fields
             .finish()
@@ -102,6 +107,7 @@ impl EditForm {
             output_format,
             quality,
             judged,
+            adapter,
             receipt,
         })
     }

@@ -1,4 +1,5 @@
 //! `POST /v1/edit`.
+mod adapter;
 mod answer;
 mod body;
 mod form;
@@ -17,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use adapter::AdapterChoice;
 use answer::EditAnswer;
 use body::{EditBody, EditMultipart};
 use form::{EditForm, PARTS};
@@ -42,7 +44,7 @@ use crate::engine::OutputFormat;
 ///
 /// Answers JSON, or with `Accept: image/png`, `image/jpeg` or `image/webp` the bytes of the one image, with the rest in `x-edit-*`
 /// headers. A receipt sent back with the same image gives the same bytes. With `judge`, `best_of` or `min_score` a judge scores
-/// the images before they are answered.
+/// the images before they are answered. `adapter` names an adapter that acts on this edit alone.
 #[utoipa::path(
     post,
     path = "/v1/edit",
@@ -89,13 +91,14 @@ pub async fn edit(State(state): State<HttpState>, request: Request) -> Result<Re
     }
     let wanted = accept.wanted(named_format(&form))?;
     follow(&mut form, wanted)?;
+    let adapter = AdapterChoice::load(&form, &state.engine, &permit).await?;
     let image = state
         .engine
         .read_image(&permit, std::mem::take(&mut form.image))
         .await?;
     let read = received.elapsed();
 
-    let Plan { request, outcome } = Plan::new(form, image, &profile, &state.defaults)?;
+    let Plan { request, outcome } = Plan::new(form, image, adapter, (&profile, &state.defaults))?;
     let edited = state.engine.edit(permit, request).await;
     let edited = edited.map_err(|error| outcome.problem(error))?;
     let clock = Clock { received, read };

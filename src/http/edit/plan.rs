@@ -9,8 +9,8 @@ use super::{
 use crate::{
     config::{self, FormatChoice, PreprocessChoice},
     engine::{
-        EditRequest, Edited, EngineError, Judging, OutputFormat, OutputSize, PreprocessRule,
-        Profile, SourceImage,
+        AppliedAdapter, EditRequest, Edited, EngineError, Judging, OutputFormat, OutputSize,
+        PreprocessRule, Profile, SourceImage,
     },
     http::problem::{Code, FieldError, JudgedFields, Problem},
 };
@@ -61,10 +61,10 @@ impl Plan {
     pub fn new(
         form: EditForm,
         image: SourceImage,
-        profile: &Profile,
-        defaults: &Defaults,
+        adapter: Option<AppliedAdapter>,
+        (profile, defaults): (&Profile, &Defaults),
     ) -> Result<Self, Problem> {
-        let facts = Facts::here(profile, &image.sha256);
+        let facts = Facts::here(profile, adapter.as_ref(), &image.sha256);
         let choices = match &form.receipt {
             Some(receipt) => {
                 agree(&form, &receipt.choices, image.rgb.dimensions())?;
@@ -81,6 +81,7 @@ impl Plan {
         let request = EditRequest {
             image,
             instruction: choices.instruction.clone(),
+            adapter,
             seeds: (0..candidates).map(|i| choices.seed + i).collect(),
             steps: choices.steps as usize,
             size: OutputSize::Exact { width, height },

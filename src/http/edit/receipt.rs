@@ -1,7 +1,10 @@
 //! Everything that decides the bytes of an answer, so that it can be had again.
-use super::receipt_body::Dtypes;
+use super::{adapter::AdapterChoice, receipt_body::Dtypes};
 use crate::{
-    engine::{DeviceClass, OutputFormat, PreprocessRule, Profile, RoleDtypes, Sampler, Sigmas},
+    engine::{
+        AppliedAdapter, DeviceClass, OutputFormat, PreprocessRule, Profile, RoleDtypes, Sampler,
+        Sigmas,
+    },
     http::problem::{Code, FieldError, Problem},
 };
 
@@ -22,7 +25,7 @@ pub struct Receipt {
 pub struct Facts {
     /// SHA-256 of the model's files, in hexadecimal.
     pub model: String,
-    pub adapter: Option<String>,
+    pub adapter: Option<AdapterChoice>,
     pub input_sha256: String,
     pub sampler: String,
     /// Share of fresh noise; `euler` has none.
@@ -49,7 +52,7 @@ pub struct Choices {
 
 impl Facts {
     /// Those of an edit of that image here and now.
-    pub fn here(profile: &Profile, input_sha256: &str) -> Self {
+    pub fn here(profile: &Profile, adapter: Option<&AppliedAdapter>, input_sha256: &str) -> Self {
         let identity = &profile.identity;
         let (sampler, eta) = match profile.sampler {
             Sampler::Stochastic { eta } => ("stochastic", Some(eta)),
@@ -58,7 +61,10 @@ impl Facts {
         };
         Self {
             model: identity.sha256.clone(),
-            adapter: identity.adapter.clone(),
+            adapter: adapter.map(|applied| AdapterChoice {
+                name: applied.adapter.id().to_string(),
+                scale: applied.scale,
+            }),
             input_sha256: input_sha256.to_owned(),
             sampler: sampler.to_owned(),
             eta,
@@ -70,6 +76,11 @@ impl Facts {
 }
 
 impl Receipt {
+    /// The adapter that it names, by its id.
+    pub fn adapter(&self) -> Option<AdapterChoice> {
+        self.facts.adapter.clone()
+    }
+
     /// Refuses, with everything that differs, what cannot be reproduced here.
     pub fn check(&self, here: &Facts, profile: &Profile) -> Result<(), Problem> {
         const MODEL: &str = "load the model of the receipt";
@@ -77,15 +88,22 @@ impl Receipt {
         let theirs = &self.facts;
         let mut found = Mismatches::default();
         found.text("model", (&theirs.model, &here.model), MODEL);
-        let adapters = (
-            theirs.adapter.as_deref().unwrap_or("null"),
-            here.adapter.as_deref().unwrap_or("null"),
-        );
+        let [theirs_adapter, here_adapter] = [theirs, here].map(|facts| facts.adapter.as_ref());
+        let name = |adapter: Option<&AdapterChoice>| {
+            adapter.map_or_else(|| "null".to_owned(), |adapter| adapter.name.clone())
+        };
         found.text(
             "adapter",
-            adapters,
-            "ask where the adapter of the receipt is served",
+            (&name(theirs_adapter), &name(here_adapter)),
+            "ask where the adapter of the receipt is served, and name no other",
         );
+        if let (Some(theirs), Some(here)) = (theirs_adapter, here_adapter) {
+            found.numbers(
+                "adapter_scale",
+                (&[theirs.scale], &[here.scale]),
+                "leave adapter and adapter_scale out",
+            );
+        }
         let images = (&*theirs.input_sha256, &*here.input_sha256);
         found.text(
             "input_sha256",

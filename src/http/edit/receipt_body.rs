@@ -20,6 +20,9 @@ pub struct ReceiptBody {
     /// SHA-256 of the adapter, or null where none was used.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub adapter: Option<String>,
+    /// How strongly the adapter acted; null where none was used.
+    #[schema(minimum = -8, maximum = 8)]
+    pub adapter_scale: Option<f64>,
     /// SHA-256 of the image's bytes as sent.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     pub input_sha256: String,
@@ -67,10 +70,12 @@ pub struct Dtypes {
 impl From<&Receipt> for ReceiptBody {
     fn from(Receipt { facts, choices }: &Receipt) -> Self {
         let facts = facts.clone();
+        let adapter_scale = facts.adapter.as_ref().map(|adapter| adapter.scale);
         Self {
             version: VERSION,
             model: facts.model,
-            adapter: facts.adapter,
+            adapter: facts.adapter.map(|adapter| adapter.name),
+            adapter_scale,
             input_sha256: facts.input_sha256,
             instruction: choices.instruction.clone(),
             seed: choices.seed,

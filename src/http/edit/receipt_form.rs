@@ -1,5 +1,6 @@
 //! Reads a receipt that a client sends: untrusted input like any other.
 use super::{
+    adapter::{AdapterChoice, MAX_SCALE},
     form::{FormLimits, MAX_SEED, output_format, size},
     receipt::{Choices, Facts, Receipt, VERSION},
     receipt_body::Dtypes,
@@ -52,7 +53,7 @@ fn read(fields: &mut Fields, limits: &FormLimits) -> Option<Receipt> {
 
 fn facts(fields: &mut Fields) -> Option<Facts> {
     let model = hash(fields, "model", Required);
-    let adapter = hash(fields, "adapter", Optional);
+    let adapter = adapter(fields);
     let input_sha256 = hash(fields, "input_sha256", Required);
     let sampler = fields.name("sampler", Required, &["stochastic", "euler"]);
     let eta_need = if sampler == Some("stochastic") {
@@ -76,6 +77,26 @@ fn facts(fields: &mut Fields) -> Option<Facts> {
         npedit: npedit?.into_owned(),
         device: device?.to_owned(),
         dtype: dtype?,
+    })
+}
+
+fn adapter(fields: &mut Fields) -> Option<AdapterChoice> {
+    let need = if fields.has("adapter") {
+        Required
+    } else {
+        Optional
+    };
+    let name = hash(fields, "adapter", Optional);
+    let scale = fields.number("adapter_scale", need, -MAX_SCALE..=MAX_SCALE);
+    if scale == Some(0.0) || need == Optional && scale.is_some() {
+        fields.refuse(
+            "adapter_scale",
+            "must be null without an adapter, and not 0",
+        );
+    }
+    Some(AdapterChoice {
+        name: name?,
+        scale: scale?,
     })
 }
 

@@ -62,6 +62,7 @@ codes! {
     InvalidRequest => "invalid_request", 400, InvalidRequestError, "Fields of the request cannot be used.";
     BodyInterrupted => "body_interrupted", 400, InvalidRequestError, "The body ended early.";
     RouteNotFound => "route_not_found", 404, NotFoundError, "There is nothing at this path.";
+    AdapterNotFound => "adapter_not_found", 404, NotFoundError, "No adapter has that name.";
     MethodNotAllowed => "method_not_allowed", 405, InvalidRequestError, "The path does not know this method.";
     NotAcceptable => "not_acceptable", 406, InvalidRequestError, "Nothing that Accept names can be produced.";
     RequestTimeout => "request_timeout", 408, InvalidRequestError, "The body arrived too slowly.";
@@ -73,9 +74,11 @@ codes! {
     ImageUndecodable => "image_undecodable", 422, InvalidRequestError, "The image cannot be decoded.";
     ImageUnusable => "image_unusable", 422, InvalidRequestError, "The image was read but cannot be used.";
     QuestionUnusable => "question_unusable", 422, InvalidRequestError, "A question cannot be put to the judge.";
+    AdapterUnusable => "adapter_unusable", 422, InvalidRequestError, "The adapter cannot be used with this model.";
     Internal => "internal", 500, ServerError, "The server failed.";
     JudgeNotConfigured => "judge_not_configured", 501, ServerError, "The server has no judge.";
     NotReady => "not_ready", 503, OverloadedError, "The model is not ready.";
+    StorageUnavailable => "storage_unavailable", 503, OverloadedError, "What the server keeps cannot be reached.";
     Overloaded => "overloaded", 503, OverloadedError, "The queue is full.";
     DeadlineExceeded => "deadline_exceeded", 504, ServerError, "The request took too long.";
 }

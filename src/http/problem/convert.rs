@@ -1,6 +1,9 @@
 //! Every error of the layers below, to its one code. No arm is a wildcard: a new variant does not compile without its code.
 use super::{Code, FieldError, Problem};
-use crate::engine::{EditError, EngineError, ImageError};
+use crate::{
+    adapters::{AdapterError, AdapterSourceError},
+    engine::{EditError, EngineError, ImageError},
+};
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
@@ -13,12 +16,30 @@ impl From<EngineError> for Problem {
             EngineError::DeadlineExceeded { .. } => Self::new(Code::DeadlineExceeded, detail),
             EngineError::Image(error) => error.into(),
             EngineError::Edit(error) => error.into(),
+            EngineError::Adapter(error) => error.into(),
+            EngineError::AdapterTooLarge { .. } => Self::adapter(Code::AdapterUnusable, detail),
             EngineError::NoJudge => Self::new(Code::JudgeNotConfigured, detail),
             // Whoever asks a judge knows which fields it reads, and answers this one itself. A client that left reads nothing.
             EngineError::Judge { .. }
+            | EngineError::Base(_)
             | EngineError::ClientLeft
             | EngineError::Panicked { .. }
             | EngineError::Stopped => Self::internal(error),
+        }
+    }
+}
+
+impl From<AdapterSourceError> for Problem {
+    fn from(error: AdapterSourceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AdapterSourceError::Unknown { .. } => Self::adapter(Code::AdapterNotFound, detail),
+            AdapterSourceError::Unusable { source, .. } => Self::unusable_adapter(&source, detail),
+            AdapterSourceError::Unavailable { source } => {
+                tracing::error!(error = %source, "the adapters cannot be reached");
+                let detail = "The adapters cannot be reached; send the request again in a moment.";
+                Self::new(Code::StorageUnavailable, detail).retry_after(1)
+            }
         }
     }
 }
@@ -47,6 +68,44 @@ impl From<ImageError> for Problem {
 }
 
 impl Problem {
+    fn adapter(code: Code, message: String) -> Self {
+        Self::fields(code, vec![FieldError::new("/adapter", message)])
+    }
+
+    /// Says what does not fit; where the adapter lies is for the log alone.
+    fn unusable_adapter(error: &AdapterError, message: String) -> Self {
+        let message = match error {
+            AdapterError::Factor { .. } => {
+                let refused = FieldError::new("/adapter_scale", error.to_string());
+                return Self::fields(Code::InvalidRequest, vec![refused]);
+            }
+            AdapterError::Shape { .. }
+            | AdapterError::UnknownModule { .. }
+            | AdapterError::Base { .. }
+            | AdapterError::Unsupported { .. } => message,
+            AdapterError::Read { .. }
+            | AdapterError::NotAnAdapter { .. }
+            | AdapterError::Safetensors { .. }
+            | AdapterError::Json { .. }
+            | AdapterError::Setting { .. }
+            | AdapterError::UnknownTensor { .. }
+            | AdapterError::Mixed { .. }
+            | AdapterError::Twice { .. }
+            | AdapterError::HalfPair { .. }
+            | AdapterError::Empty
+            | AdapterError::Ranks { .. }
+            | AdapterError::RankSetting { .. }
+            | AdapterError::Alpha { .. }
+            | AdapterError::Dtype { .. }
+            | AdapterError::Write { .. }
+            | AdapterError::Tensor { .. } => {
+                tracing::warn!(%error, "an adapter cannot be used");
+                "its files cannot be used; the server's operator finds the cause in the log".into()
+            }
+        };
+        Self::adapter(Code::AdapterUnusable, message)
+    }
+
     /// An image that cannot be used; `at` is its pointer.
     pub fn image(error: ImageError, at: &str) -> Self {
         let (code, pointer) = match &error {

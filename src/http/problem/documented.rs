@@ -29,6 +29,9 @@ pub fn score_codes() -> Vec<Code> {
         Code::MethodNotAllowed,
         Code::NotAcceptable,
         Code::ReceiptMismatch,
+        Code::AdapterNotFound,
+        Code::AdapterUnusable,
+        Code::StorageUnavailable,
     ])
 }
 
