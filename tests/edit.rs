@@ -7,11 +7,11 @@ use npedit::{
     models::files::Files,
     pipelines::{
         bundle::{BundleSource, EditBundle, GeneratorWeights, Placement},
-        edit::{EditPipeline, unobserved},
+        edit::{EditPipeline, EditTask, Shared, unobserved},
         error::{EditError, Stage},
         image::{ImageLimits, OutputSize, decode},
         noise::NoiseDraw,
-        progress::Progress,
+        progress::{Previews, Progress},
         request::{EditInput, EditOutput, EditWarning, NoiseSource, PreprocessRule},
     },
 };
@@ -170,7 +170,7 @@ fn every_stage_and_step_is_announced_and_each_can_stop_the_edit() {
     assert_eq!(heard.last(), Some(&Progress::Began(Stage::Postprocess)));
     let steps = heard.iter().filter_map(|p| match p {
         Progress::Step { done, of } => Some((*done, *of)),
-        Progress::Began(_) => None,
+        Progress::Began(_) | Progress::Preview { .. } => None,
     });
     assert_eq!(steps.collect::<Vec<_>>(), [(2, 8), (4, 8), (6, 8), (8, 8)]);
 
@@ -202,4 +202,134 @@ fn steps_that_no_edit_has_are_refused() {
         let error = pipeline().run(&input, &mut unobserved).unwrap_err();
         assert!(matches!(error, EditError::Sigmas(_)), "{error}");
     }
+}
+
+fn task<'a>(input: &'a EditInput, previews: Previews) -> EditTask<'a> {
+    EditTask {
+        input,
+        previews,
+        observer: Box::new(unobserved),
+    }
+}
+
+#[test]
+fn edits_that_run_together_have_the_bits_that_they_have_alone() {
+    let seeds = |seeds: &[u64]| input(NoiseSource::Seeds(seeds.to_vec()));
+    let other = EditInput {
+        instruction: "make the sky pink".into(),
+        ..seeds(&[4])
+    };
+    let long = EditInput {
+        instruction: "make the sky purple, and the water too, ".repeat(5),
+        ..seeds(&[4])
+    };
+    let slower = EditInput {
+        steps: 5,
+        ..seeds(&[5])
+    };
+    let inputs = [seeds(&[1]), other, seeds(&[2, 3]), slower, long];
+    let pipeline = pipeline();
+    let mut shared = Shared::new(1 << 24, 1 << 24, 3);
+    let tasks = inputs.iter().map(|input| task(input, Previews::Off));
+    let together = pipeline.run_together(&pipeline.bundle.generator, &mut shared, tasks.collect());
+    let mut batches = Vec::new();
+    for (input, output) in inputs.iter().zip(together) {
+        let output = output.unwrap();
+        assert_eq!(bytes(&output), bytes(&run(input)), "{}", input.instruction);
+        batches.push(output.reuse.batch);
+    }
+    // Three pictures of the first three edits, then the last of them; other steps and longer captions go alone.
+    assert_eq!(batches, [3, 3, 3, 1, 1]);
+}
+
+#[test]
+fn what_was_encoded_before_is_not_encoded_again_and_changes_nothing() {
+    let pipeline = pipeline();
+    let input = input(NoiseSource::Seeds(vec![6]));
+    let mut shared = Shared::new(1 << 24, 1 << 24, 4);
+    let again = |input: &EditInput, shared: &mut Shared| {
+        let tasks = vec![task(input, Previews::Off)];
+        let mut outputs = pipeline.run_together(&pipeline.bundle.generator, shared, tasks);
+        outputs.pop().unwrap().unwrap()
+    };
+    let known = |output: &EditOutput| (output.reuse.text, output.reuse.reference);
+    let first = again(&input, &mut shared);
+    let second = again(&input, &mut shared);
+    assert_eq!(
+        (known(&first), known(&second)),
+        ((false, false), (true, true))
+    );
+    assert_eq!(bytes(&first), bytes(&second));
+    let other = EditInput {
+        instruction: "another".into(),
+        ..input.clone()
+    };
+    assert_eq!(known(&again(&other, &mut shared)), (false, true));
+    let exact = EditInput {
+        preprocess: PreprocessRule::Reference,
+        ..input.clone()
+    };
+    let exact_again = again(&exact, &mut shared);
+    assert_eq!(bytes(&exact_again), bytes(&run(&exact)));
+    let mut nothing = Shared::new(0, 0, 4);
+    again(&input, &mut nothing);
+    assert_eq!(known(&again(&input, &mut nothing)), (false, false));
+}
+
+#[test]
+fn every_step_but_the_last_shows_what_it_is_getting_at() {
+    let pipeline = pipeline();
+    let input = input(NoiseSource::Seeds(vec![6, 7]));
+    let mut seen = Vec::new();
+    let observer = |progress| {
+        if let Progress::Preview {
+            picture,
+            step,
+            image,
+        } = progress
+        {
+            seen.push((picture, step));
+            assert!(
+                image.width().max(image.height()) <= 256,
+                "{:?}",
+                image.dimensions()
+            );
+        }
+        ControlFlow::Continue(())
+    };
+    let tasks = vec![EditTask {
+        input: &input,
+        previews: Previews::EachStep,
+        observer: Box::new(observer),
+    }];
+    let generator = &pipeline.bundle.generator;
+    let mut outputs = pipeline.run_together(generator, &mut Shared::default(), tasks);
+    assert_eq!(bytes(&outputs.pop().unwrap().unwrap()), bytes(&run(&input)));
+    assert_eq!(seen, [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2)]);
+}
+
+#[test]
+fn one_of_several_that_leaves_takes_nobody_along() {
+    let pipeline = pipeline();
+    let [leaves, stays] = [8, 9].map(|seed| input(NoiseSource::Seeds(vec![seed])));
+    let breaks = |progress| match progress {
+        Progress::Step { done: 2, .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let tasks = vec![
+        EditTask {
+            input: &leaves,
+            previews: Previews::Off,
+            observer: Box::new(breaks),
+        },
+        task(&stays, Previews::Off),
+    ];
+    let generator = &pipeline.bundle.generator;
+    let mut outputs = pipeline.run_together(generator, &mut Shared::default(), tasks);
+    let stayed = outputs.pop().unwrap().unwrap();
+    assert_eq!(bytes(&stayed), bytes(&run(&stays)));
+    assert!(matches!(
+        outputs.pop().unwrap(),
+        Err(EditError::Cancelled { steps: 2 })
+    ));
 }

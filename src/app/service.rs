@@ -11,7 +11,7 @@ use super::{AppError, JudgeFiles, Loader, UNTRAINED};
 use crate::{
     adapters::{AdapterDirectory, AdapterSource, NoAdapters},
     config::{Config, Server},
-    engine::{Engine, EngineLimits, Readiness, Resident},
+    engine::{Engine, EngineLimits, Readiness, Resident, Shared},
     http::{self, HttpState},
     models::hub::PullProgress,
 };
@@ -45,6 +45,11 @@ impl Application {
             let loader = Loader::new(&settings, &LogProgress)?;
             Ok::<_, AppError>(Resident {
                 editor: loader.editor()?,
+                shared: Shared::new(
+                    settings.cache.text_max_bytes,
+                    settings.cache.reference_max_bytes,
+                    settings.engine.max_batch,
+                ),
                 judge: loader.judge(&files)?,
             })
         })
@@ -86,6 +91,12 @@ impl Application {
                     std::future::pending().await
                 }
             }
+        };
+        let (http, drain_delay) = (self.http.clone(), self.server.drain_delay);
+        let stop = async {
+            stop.await;
+            http.drain();
+            tokio::time::sleep(drain_delay).await;
         };
         let served = http::serve(self.listener, http::router(self.http), &self.server, stop);
         tokio::select! {

@@ -56,6 +56,7 @@ impl EditBar {
     pub(super) fn show(&self, progress: Progress) {
         match progress {
             Progress::Began(stage) => self.bar.set_message(format!("{stage:?}").to_lowercase()),
+            Progress::Preview { .. } => {}
             Progress::Step { done, of } => {
                 self.bar.set_length(of as u64);
                 self.bar.set_position(done as u64);

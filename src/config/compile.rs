@@ -1,11 +1,11 @@
 //! Merged layers to validated values; every mistake is kept, none stops the search.
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     issue::Issue,
     layers::Layers,
     reader::Reader,
-    values::{Adapters, Config, Edit, Engine, Images, Judge, Log, Model, Server, Storage},
+    values::{Adapters, Cache, Config, Edit, Engine, Images, Judge, Log, Model, Server, Storage},
 };
 
 /// Turns merged layers into a `Config`, adding to the `issues` of merging.
@@ -18,6 +18,7 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
             max_body_bytes: read.integer("server.max_body_bytes", 1..=1 << 40),
             request_timeout: read.seconds("server.request_timeout_secs", 1),
             edit_timeout: read.seconds("server.edit_timeout_secs", 1),
+            drain_delay: read.seconds("server.drain_delay_secs", 0),
             shutdown_grace: read.seconds("server.shutdown_grace_secs", 0),
         },
         model: Model {
@@ -56,7 +57,13 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
         },
         engine: Engine {
             queue_depth: read.integer("engine.queue_depth", 1..=100_000),
+            max_batch: read.integer("engine.max_batch", 1..=256),
+            batch_wait: Duration::from_millis(read.integer("engine.batch_wait_ms", 0..=10_000)),
             threads: read.integer("engine.threads", 0..=1024),
+        },
+        cache: Cache {
+            text_max_bytes: read.integer("cache.text_max_bytes", 0..=1 << 50),
+            reference_max_bytes: read.integer("cache.reference_max_bytes", 0..=1 << 50),
         },
         images: Images {
             max_pixels: read.integer("images.max_pixels", 1..=1 << 30),

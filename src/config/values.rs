@@ -10,6 +10,7 @@ pub struct Config {
     pub judge: Judge,
     pub adapters: Adapters,
     pub engine: Engine,
+    pub cache: Cache,
     pub images: Images,
     pub storage: Storage,
     pub log: Log,
@@ -25,7 +26,9 @@ pub struct Server {
     pub request_timeout: Duration,
     /// Time of an edit, waiting included.
     pub edit_timeout: Duration,
-    /// Time for running edits after a signal to stop.
+    /// Time between a signal to stop and the end of accepting.
+    pub drain_delay: Duration,
+    /// Time for running edits after that.
     pub shutdown_grace: Duration,
 }
 
@@ -89,8 +92,19 @@ pub struct Adapters {
 pub struct Engine {
     /// Requests that may wait.
     pub queue_depth: usize,
+    /// Pictures that are denoised together.
+    pub max_batch: usize,
+    /// Longest wait of an edit for others.
+    pub batch_wait: Duration,
     /// 0 is one per core.
     pub threads: usize,
+}
+
+/// Memory for what edits repeat; 0 keeps nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cache {
+    pub text_max_bytes: usize,
+    pub reference_max_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Instant,
 };
 
 use super::EngineError;
@@ -123,6 +124,7 @@ impl Adapters {
         if let Some(loaded) = self.kept().get(id) {
             return Ok(loaded);
         }
+        let start = Instant::now();
         let adapter = self.source.read(id)?;
         let unusable = |source: AdapterError| AdapterSourceError::Unusable {
             name: name.into(),
@@ -142,7 +144,12 @@ impl Adapters {
                 budget: self.budget,
             });
         }
-        self.kept().insert(id.clone(), placed.clone(), bytes);
+        let mut kept = self.kept();
+        kept.insert(id.clone(), placed.clone(), bytes);
+        metrics::gauge!("adapter_resident").set(kept.count() as f64);
+        metrics::gauge!("adapter_resident_bytes").set(kept.bytes() as f64);
+        drop(kept);
+        metrics::histogram!("adapter_load_seconds").record(start.elapsed());
         tracing::info!(adapter = name, sha256 = %id, bytes, "an adapter is loaded");
         Ok(placed)
     }

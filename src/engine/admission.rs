@@ -26,20 +26,58 @@ pub(super) struct Admission {
 /// A place in the queue; free again when dropped.
 #[derive(Debug)]
 pub struct Permit {
+    _inflight: Inflight,
     _place: OwnedSemaphorePermit,
-    deadline: Instant,
+    deadline: Deadline,
+}
+
+/// Counts a request for as long as it lives.
+#[derive(Debug)]
+struct Inflight;
+
+impl Inflight {
+    fn new() -> Self {
+        metrics::gauge!("edit_inflight").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Inflight {
+    fn drop(&mut self) {
+        metrics::gauge!("edit_inflight").decrement(1.0);
+    }
+}
+
+/// When a request must be answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    pub at: Instant,
+    /// From admission.
+    pub limit: Duration,
 }
 
 impl Permit {
-    /// When the request must be answered.
-    pub(super) fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Deadline {
         self.deadline
+    }
+
+    /// The same place for a client that waits no longer than `limit`; never longer than without it.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        let Deadline { at, limit: longest } = self.deadline;
+        let limit = limit.min(longest);
+        let deadline = Deadline {
+            at: at - (longest - limit),
+            limit,
+        };
+        Self { deadline, ..self }
     }
 }
 
 impl Admission {
     pub fn new(queue_depth: usize, edit_timeout: Duration) -> Self {
         let capacity = queue_depth + 1;
+        metrics::gauge!("edit_queue_capacity").set(capacity as f64);
         Self {
             places: Arc::new(Semaphore::new(capacity)),
             capacity,
@@ -51,14 +89,26 @@ impl Admission {
     pub fn admit(&self) -> Result<Permit, EngineError> {
         match self.places.clone().try_acquire_owned() {
             Ok(place) => Ok(Permit {
+                _inflight: Inflight::new(),
                 _place: place,
-                deadline: Instant::now() + self.edit_timeout,
+                deadline: Deadline {
+                    at: Instant::now() + self.edit_timeout,
+                    limit: self.edit_timeout,
+                },
             }),
-            Err(_) => Err(EngineError::Overloaded {
-                limit: self.capacity - 1,
-                retry_after_secs: self.retry_after_secs(),
-            }),
+            Err(_) => {
+                metrics::counter!("edit_rejected_total", "reason" => "queue_full").increment(1);
+                Err(EngineError::Overloaded {
+                    limit: self.capacity - 1,
+                    retry_after_secs: self.retry_after_secs(),
+                })
+            }
         }
+    }
+
+    /// Requests with a place: waiting, running, or still on their way to the device.
+    pub fn admitted(&self) -> usize {
+        self.capacity - self.places.available_permits()
     }
 
     /// Takes note of how long a request held the device.
@@ -105,6 +155,18 @@ mod tests {
         assert_eq!(refused(&admission), 1);
         drop(first);
         assert!(admission.admit().is_ok());
+    }
+
+    #[test]
+    fn a_client_shortens_its_own_deadline_alone() {
+        let admission = Admission::new(1, Duration::from_secs(10));
+        let longer = admission.admit().unwrap().within(Duration::from_secs(60));
+        assert_eq!(longer.deadline().limit, Duration::from_secs(10));
+        let shorter = admission.admit().unwrap().within(Duration::from_secs(2));
+        assert_eq!(shorter.deadline().limit, Duration::from_secs(2));
+        let left = shorter.deadline().at - Instant::now();
+        assert!(left <= Duration::from_secs(2), "{left:?}");
+        assert_eq!(admission.admitted(), 2);
     }
 
     #[test]

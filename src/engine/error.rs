@@ -15,7 +15,7 @@ pub enum EngineError {
     NotReady { state: Readiness },
     #[error(
         "the request was not done within {} s, waiting included; ask for fewer images, steps or items, or send it again later",
-        limit.as_secs()
+        limit.as_secs_f64()
     )]
     DeadlineExceeded { limit: Duration },
     /// The image cannot be used; the caller's to mend.

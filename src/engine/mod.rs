@@ -1,7 +1,9 @@
 //! Serves edits and scores on one device: admission, the device thread, readiness, bounded work beside it.
 mod adapters;
 mod admission;
+mod batch;
 mod error;
+mod meter;
 mod models;
 mod readiness;
 mod request;
@@ -19,14 +21,17 @@ use tokio::sync::{oneshot, watch};
 
 pub use crate::models::vlm::PromptError;
 pub use crate::pipelines::{
+    edit::{EditTask, Shared},
     error::{EditError, Stage},
     identity::{BundleIdentity, DeviceClass, RoleDtypes},
     image::{ImageError, ImageLimits, ImageWarning, OutputFormat, OutputSize, SourceImage},
     judge::{JudgeError, JudgeIdentity, Looked, Score, ScoreInput, ScoreWarning, Verdict},
     noise::{Grid, NoiseDraw},
-    progress::{Observer, Progress, StageTimings},
+    progress::{Observer, Previews, Progress, StageTimings},
     questions::{Answer, EditDescription, EditType, Question, QuestionKind, Shows},
-    request::{EditInput, EditOutput, EditWarning, EditedImage, NoiseSource, PreprocessRule},
+    request::{
+        EditInput, EditOutput, EditWarning, EditedImage, NoiseSource, PreprocessRule, Reuse,
+    },
     sampler::Sampler,
     sigmas::{STEPS, Sigmas, SigmasError},
 };
@@ -35,7 +40,7 @@ pub use admission::Permit;
 pub use error::EngineError;
 pub use models::{JudgeProfile, Models, Profile, Resident};
 pub use readiness::Readiness;
-pub use request::{Candidate, EditRequest, Edited, EncodedImage, Judging, Scored};
+pub use request::{Candidate, EditRequest, Edited, EncodedImage, Judging, Scored, Watch};
 
 use crate::{
     adapters::AdapterSource,
@@ -43,7 +48,8 @@ use crate::{
     pipelines::image,
 };
 use adapters::Adapters;
-use admission::Admission;
+use admission::{Admission, Deadline};
+use batch::Batching;
 use request::Answering;
 use work::EditWork;
 use worker::{Command, Done, Job};
@@ -62,6 +68,10 @@ pub struct EngineLimits {
     /// From admission to answer.
     pub edit_timeout: Duration,
     pub images: ImageLimits,
+    /// Pictures that are denoised together at most, at least 1.
+    pub max_batch: usize,
+    /// How long an edit waits for others that may share its batch.
+    pub batch_wait: Duration,
     /// Memory for all loaded adapters.
     pub adapter_bytes: usize,
 }
@@ -87,6 +97,8 @@ impl From<&Config> for EngineLimits {
             },
             edit_timeout: config.server.edit_timeout,
             images: (&config.images).into(),
+            max_batch: config.engine.max_batch,
+            batch_wait: config.engine.batch_wait,
             adapter_bytes: config.adapters.max_resident_bytes,
         }
     }
@@ -124,6 +136,10 @@ impl Engine {
             commands: received,
             readiness: announce,
             admission: admission.clone(),
+            batching: Batching {
+                max_pictures: limits.max_batch,
+                wait: limits.batch_wait,
+            },
         };
         std::thread::Builder::new()
             .name("device".into())
@@ -234,17 +250,20 @@ impl Engine {
         };
         let deadline = permit.deadline();
         let work = EditWork {
+            watch: request.watch.clone(),
             adapter: request.adapter.clone(),
             input: request.into(),
             judge,
         };
-        self.before(deadline, async {
+        let edited = self.before(deadline, async {
             let done = self
                 .done(permit, work, |job| Command::Edit(Box::new(job)))
                 .await?;
             Ok(self.blocking(move || answering.encode(done)).await??)
-        })
-        .await
+        });
+        let edited = edited.await;
+        meter::edited(&edited);
+        edited
     }
 
     /// Scores pairs of images, in order. Dropping the future cancels it: before it costs anything while it waits, between two
@@ -260,7 +279,9 @@ impl Engine {
         self.profile()?.judge()?;
         let deadline = permit.deadline();
         let scoring = self.done(permit, pairs, Command::Score);
-        let done = self.before(deadline, scoring).await?;
+        let done = self.before(deadline, scoring).await;
+        meter::scored(&done);
+        let done = done?;
         Ok(Scored {
             scores: done.output,
             queued: done.queued,
@@ -270,11 +291,10 @@ impl Engine {
 
     async fn before<T>(
         &self,
-        deadline: Instant,
+        Deadline { at, limit }: Deadline,
         work: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
-        let limit = self.limits.edit_timeout;
-        let done = tokio::time::timeout_at(deadline.into(), work).await;
+        let done = tokio::time::timeout_at(at.into(), work).await;
         done.map_err(|_| EngineError::DeadlineExceeded { limit })?
     }
 

@@ -3,13 +3,17 @@ use std::sync::Arc;
 
 use crate::{
     models::zimage::LoraWeights,
-    pipelines::{edit::EditPipeline, judge::Judge, velocity::Generator},
+    pipelines::{
+        edit::{EditPipeline, Shared},
+        judge::Judge,
+        velocity::Generator,
+    },
 };
 
 use super::{
-    AdapterBase, AppliedAdapter, BundleIdentity, EditDescription, EditError, EditInput, EditOutput,
-    EngineError, JudgeError, JudgeIdentity, Looked, Observer, STEPS, Sampler, Score, ScoreInput,
-    Sigmas, SigmasError, Stage,
+    AdapterBase, AppliedAdapter, BundleIdentity, EditDescription, EditError, EditOutput, EditTask,
+    EngineError, JudgeError, JudgeIdentity, Looked, STEPS, Sampler, Score, ScoreInput, Sigmas,
+    SigmasError, Stage,
 };
 
 /// Edits and scores, on the thread that made it.
@@ -17,16 +21,13 @@ pub trait Models: 'static {
     /// What is loaded.
     fn profile(&self) -> Profile;
 
-    /// One edit, with the adapter if there is one; the observer may break off between steps.
-    ///
-    /// # Errors
-    /// See [`EditError`].
+    /// Edits with the same adapter or none, each as if it were alone; their observers may break off between steps. One output a
+    /// task, in order.
     fn edit(
         &mut self,
-        input: &EditInput,
         adapter: Option<&AppliedAdapter>,
-        observer: &mut Observer,
-    ) -> Result<EditOutput, EditError>;
+        tasks: Vec<EditTask>,
+    ) -> Vec<Result<EditOutput, EditError>>;
 
     /// Whether the judge can be asked about an edit, before the edit is made. Called only where the profile has a judge.
     ///
@@ -44,6 +45,8 @@ pub trait Models: 'static {
 /// The models of a service.
 pub struct Resident {
     pub editor: EditPipeline,
+    /// What edits share.
+    pub shared: Shared,
     pub judge: Option<Judge>,
 }
 
@@ -98,22 +101,16 @@ impl Resident {
     }
 
     /// The generator with the adapter's branches beside it; the bundle's own is not touched.
-    fn generator(&self, adapter: Option<&AppliedAdapter>) -> Result<Generator, EditError> {
+    fn generator(&self, adapter: Option<&AppliedAdapter>) -> Result<Generator, String> {
         let generator = &self.editor.bundle.generator;
         let Some(AppliedAdapter { adapter, scale }) = adapter else {
             return Ok(generator.clone());
         };
         // Both were checked when the adapter was asked for.
-        let misfit = |cause: String| EditError::Model {
-            stage: Stage::Denoise,
-            source: candle_core::Error::Msg(cause),
-        };
         let branches = adapter.branches(*scale);
-        let branches = branches.map_err(|error| misfit(error.to_string()))?;
+        let branches = branches.map_err(|error| error.to_string())?;
         let adapted = generator.0.with_lora(&LoraWeights::new(branches));
-        Ok(Generator(
-            adapted.map_err(|error| misfit(error.to_string()))?,
-        ))
+        Ok(Generator(adapted.map_err(|error| error.to_string())?))
     }
 }
 
@@ -141,12 +138,15 @@ impl Models for Resident {
 
     fn edit(
         &mut self,
-        input: &EditInput,
         adapter: Option<&AppliedAdapter>,
-        observer: &mut Observer,
-    ) -> Result<EditOutput, EditError> {
-        let generator = self.generator(adapter)?;
-        self.editor.run_on(&generator, input, observer)
+        tasks: Vec<EditTask>,
+    ) -> Vec<Result<EditOutput, EditError>> {
+        match self.generator(adapter) {
+            Ok(generator) => self
+                .editor
+                .run_together(&generator, &mut self.shared, tasks),
+            Err(misfit) => tasks.iter().map(|_| Err(failed(&misfit))).collect(),
+        }
     }
 
     fn check(&self, edit: &EditDescription) -> Result<(), JudgeError> {
@@ -155,5 +155,13 @@ impl Models for Resident {
 
     fn score(&mut self, looked: &mut Looked, input: &ScoreInput) -> Result<Score, JudgeError> {
         self.judge().score_after(looked, input)
+    }
+}
+
+/// The same failure for every edit of a batch.
+fn failed(cause: &str) -> EditError {
+    EditError::Model {
+        stage: Stage::Denoise,
+        source: candle_core::Error::Msg(cause.to_owned()),
     }
 }

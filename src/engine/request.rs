@@ -1,12 +1,14 @@
 //! The values that http hands in and gets back: no tensor among them.
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
+
 use crate::pipelines::image;
 
 use super::{
     AppliedAdapter, EditDescription, EditInput, EditWarning, ImageError, NoiseSource, OutputFormat,
-    OutputSize, PreprocessRule, Score, Sigmas, SourceImage, StageTimings, work::JudgedEdit,
-    worker::Done,
+    OutputSize, PreprocessRule, Previews, Progress, Reuse, Score, Sigmas, SourceImage,
+    StageTimings, work::JudgedEdit, worker::Done,
 };
 
 /// One validated edit.
@@ -24,6 +26,14 @@ pub struct EditRequest {
     pub preprocess: PreprocessRule,
     pub output: OutputFormat,
     pub judging: Judging,
+    pub watch: Option<Watch>,
+}
+
+/// Who follows an edit while it runs.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    pub events: mpsc::UnboundedSender<Progress>,
+    pub previews: Previews,
 }
 
 /// Which images of an edit are answered, and whether they are judged before.
@@ -59,6 +69,7 @@ pub struct Edited {
     pub judging: Duration,
     /// Time to encode the images.
     pub encoding: Duration,
+    pub reuse: Reuse,
 }
 
 /// What one request for scores gave.
@@ -152,6 +163,7 @@ impl Answering {
             stages: output.timings,
             judging,
             encoding: start.elapsed(),
+            reuse: output.reuse,
         })
     }
 }

@@ -9,8 +9,9 @@ use ::image::RgbImage;
 use crate::pipelines::image;
 
 use super::{
-    AppliedAdapter, EditDescription, EditInput, EditOutput, EngineError, ImageLimits, Looked,
-    Models, NoiseSource, OutputFormat, OutputSize, PreprocessRule, Profile, Score, ScoreInput,
+    AppliedAdapter, EditDescription, EditError, EditInput, EditOutput, EditTask, EngineError,
+    ImageLimits, Looked, Models, NoiseSource, OutputFormat, OutputSize, PreprocessRule, Previews,
+    Profile, Score, ScoreInput, Watch,
 };
 
 /// Whether the client has left.
@@ -22,6 +23,7 @@ pub(super) struct EditWork {
     pub input: EditInput,
     pub adapter: Option<AppliedAdapter>,
     pub judge: Option<EditDescription>,
+    pub watch: Option<Watch>,
 }
 
 /// An edit that the device has finished.
@@ -35,17 +37,54 @@ pub(super) struct JudgedEdit {
 }
 
 impl EditWork {
-    /// Edits, then judges every image as it will be returned.
-    pub fn run(&self, models: &mut impl Models, left: &Left) -> Result<JudgedEdit, EngineError> {
-        if let Some(edit) = &self.judge {
-            let refused = |source| EngineError::Judge { item: 0, source };
-            models.check(edit).map_err(refused)?;
-        }
-        let mut observer = |_| match left() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+    /// Whether the judge can be asked about the edit at all.
+    pub fn check(&self, models: &impl Models) -> Result<(), EngineError> {
+        let Some(edit) = &self.judge else {
+            return Ok(());
         };
-        let output = models.edit(&self.input, self.adapter.as_ref(), &mut observer)?;
+        let refused = |source| EngineError::Judge { item: 0, source };
+        models.check(edit).map_err(refused)
+    }
+
+    /// Pictures that come out.
+    pub fn pictures(&self) -> usize {
+        self.input.noise.count()
+    }
+
+    /// Whether both may be denoised together; what the pipeline alone can know is not among it.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let size = |work: &Self| work.input.image.rgb.dimensions();
+        self.input.steps == other.input.steps
+            && self.input.preprocess == other.input.preprocess
+            && size(self) == size(other)
+            && self.adapter == other.adapter
+    }
+
+    fn task<'a>(&'a self, left: &'a Left<'a>) -> EditTask<'a> {
+        let watch = self.watch.as_ref();
+        EditTask {
+            input: &self.input,
+            previews: watch.map_or(Previews::Off, |watch| watch.previews),
+            observer: Box::new(move |progress| {
+                if let Some(watch) = watch {
+                    // Whoever stopped listening may still want the edit.
+                    let _ = watch.events.send(progress);
+                }
+                match left() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            }),
+        }
+    }
+
+    /// Judges every image as it will be returned.
+    pub fn judged(
+        &self,
+        models: &mut impl Models,
+        output: EditOutput,
+        left: &Left,
+    ) -> Result<JudgedEdit, EngineError> {
         let start = Instant::now();
         let scores = match &self.judge {
             None => Vec::new(),
@@ -65,6 +104,28 @@ impl EditWork {
             judging: start.elapsed(),
         })
     }
+}
+
+/// Edits that are alike, each with its client; one output each, in order.
+pub(super) fn edits<'a>(
+    models: &mut impl Models,
+    works: impl Iterator<Item = (&'a EditWork, &'a Left<'a>)>,
+) -> Vec<Result<EditOutput, EditError>> {
+    let works: Vec<_> = works.collect();
+    let adapter = works.first().and_then(|(work, _)| work.adapter.as_ref());
+    let tasks = works.iter().map(|(work, left)| work.task(*left));
+    models.edit(adapter, tasks.collect())
+}
+
+/// One edit from its start to its end, for nobody.
+pub(super) fn rehearse(models: &mut impl Models, work: &EditWork) -> Result<(), EngineError> {
+    work.check(models)?;
+    let stays: &Left = &|| false;
+    let outputs = edits(models, std::iter::once((work, stays)));
+    for output in outputs {
+        work.judged(models, output?, stays)?;
+    }
+    Ok(())
 }
 
 /// Scores pair by pair, and stops between two where the client has left. Edits of one reference share what is seen of it.
@@ -100,6 +161,7 @@ pub(super) fn warm_up(profile: &Profile) -> Result<EditWork, EngineError> {
             ..EditDescription::default()
         }),
         adapter: None,
+        watch: None,
         input: EditInput {
             image: image::decode(&bytes, &limits)?,
             instruction,

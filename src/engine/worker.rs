@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::{
     EditError, EngineError, Models, Permit, Readiness, Score, ScoreInput,
     admission::Admission,
+    batch::{Batching, EditJob, Waiting},
     work::{self, EditWork, JudgedEdit, Left},
 };
 
@@ -44,6 +45,7 @@ pub(super) struct DeviceThread {
     pub commands: mpsc::Receiver<Command>,
     pub readiness: watch::Sender<Readiness>,
     pub admission: Admission,
+    pub batching: Batching,
 }
 
 impl DeviceThread {
@@ -62,12 +64,18 @@ impl DeviceThread {
         };
         let profile = Arc::new(models.profile());
         self.readiness.send_replace(Readiness::Ready(profile));
-        while let Ok(command) = self.commands.recv() {
+        let mut waiting = Waiting::new(self.commands);
+        let served = Served {
+            admission: self.admission,
+        };
+        while let Some(command) = waiting.next() {
             match command {
-                Command::Edit(job) => self.serve(*job, |work, left| work.run(&mut models, left)),
-                Command::Score(job) => self.serve(job, |pairs, left| {
-                    work::scores(&mut models, pairs.iter(), left)
-                }),
+                Command::Edit(job) => {
+                    let admitted = || served.admission.admitted();
+                    let jobs = waiting.gather(job, self.batching, admitted);
+                    served.edits(&mut models, jobs);
+                }
+                Command::Score(job) => served.scores(&mut models, job),
             }
         }
     }
@@ -80,56 +88,134 @@ impl DeviceThread {
         M: Models,
         L: std::error::Error + Send + Sync + 'static,
     {
-        let loaded = catch_unwind(AssertUnwindSafe(load));
-        let loaded = loaded.map_err(|payload| EngineError::panicked(&*payload));
+        let loaded = unwinding(|| Ok(load()));
         let mut models = match loaded {
             Ok(Ok(models)) => models,
             Ok(Err(cause)) => return Err(Arc::new(cause)),
             Err(panicked) => return Err(Arc::new(panicked)),
         };
         self.readiness.send_replace(Readiness::Warming);
+        let start = Instant::now();
         let warmed = work::warm_up(&models.profile())
-            .and_then(|work| self.timed(|| work.run(&mut models, &|| false)));
-        warmed.map(|_| models).map_err(|error| Arc::new(error) as _)
+            .and_then(|work| unwinding(|| work::rehearse(&mut models, &work)));
+        self.admission.record(start.elapsed());
+        warmed
+            .map(|()| models)
+            .map_err(|error| Arc::new(error) as _)
+    }
+}
+
+/// Works off what waits, and answers it.
+struct Served {
+    admission: Admission,
+}
+
+impl Served {
+    fn edits(&self, models: &mut impl Models, jobs: Vec<EditJob>) {
+        let mut going = Vec::new();
+        for job in jobs {
+            if job.left() {
+                continue;
+            }
+            let waited = job.queued.elapsed();
+            match unwinding(|| job.input.check(models)) {
+                Ok(()) => going.push((job, waited)),
+                Err(error) => job.answer(Err(error)),
+            }
+        }
+        let start = Instant::now();
+        let outputs = unwinding(|| {
+            let lefts: Vec<_> = going
+                .iter()
+                .map(|(job, _)| || job.reply.is_closed())
+                .collect();
+            let works = going.iter().zip(&lefts);
+            let works = works.map(|((job, _), left)| (&job.input, left as &Left));
+            Ok(work::edits(models, works))
+        });
+        let outputs = match outputs {
+            Ok(outputs) => outputs,
+            Err(error) => return self.panicked(models, going, error),
+        };
+        let each = start.elapsed() / going.len().max(1) as u32;
+        let mut edited: Vec<_> = going.into_iter().zip(outputs).collect();
+        // Who waits for no judge waits for no one else's either.
+        edited.sort_by_key(|((job, _), _)| job.input.judge.is_some());
+        for ((job, waited), output) in edited {
+            let judging = Instant::now();
+            let left = || job.reply.is_closed();
+            let judged = output.map_err(EngineError::from);
+            let judged =
+                judged.and_then(|output| unwinding(|| job.input.judged(models, output, &left)));
+            let took = each + judging.elapsed();
+            self.admission.record(took);
+            job.answer(judged.map(|output| Done {
+                output,
+                queued: waited,
+                took,
+            }));
+        }
     }
 
-    fn serve<I, O>(&self, job: Job<I, O>, work: impl FnOnce(&I, &Left) -> Result<O, EngineError>) {
-        let Job {
-            input,
-            reply,
-            permit,
-            queued,
-        } = job;
-        if reply.is_closed() {
-            tracing::debug!("skipped a request whose client left");
+    /// One of them is to blame, and only that one is to suffer.
+    fn panicked(
+        &self,
+        models: &mut impl Models,
+        mut jobs: Vec<(EditJob, Duration)>,
+        error: EngineError,
+    ) {
+        match jobs.pop() {
+            Some((only, _)) if jobs.is_empty() => only.answer(Err(error)),
+            last => {
+                for (job, _) in jobs.into_iter().chain(last) {
+                    self.edits(models, vec![job]);
+                }
+            }
+        }
+    }
+
+    fn scores(&self, models: &mut impl Models, job: Job<Vec<ScoreInput>, Vec<Score>>) {
+        if job.left() {
             return;
         }
-        let waited = queued.elapsed();
-        let result = self.timed(|| work(&input, &|| reply.is_closed()));
-        drop(permit);
-        if let Err(EngineError::Edit(EditError::Cancelled { .. }) | EngineError::ClientLeft) =
-            &result
-        {
-            tracing::debug!("cancelled a request whose client left");
-        }
-        // A client that left in the meantime is no failure.
-        let _ = reply.send(result.map(|(output, took)| Done {
+        let (start, waited) = (Instant::now(), job.queued.elapsed());
+        let left = || job.reply.is_closed();
+        let scored = unwinding(|| work::scores(models, job.input.iter(), &left));
+        let took = start.elapsed();
+        self.admission.record(took);
+        job.answer(scored.map(|output| Done {
             output,
             queued: waited,
             took,
         }));
     }
+}
 
-    /// A panic becomes an error: the models hold no state that a request changes, so the thread lives on.
-    fn timed<O>(
-        &self,
-        work: impl FnOnce() -> Result<O, EngineError>,
-    ) -> Result<(O, Duration), EngineError> {
-        let start = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(work));
-        let output = result.map_err(|payload| EngineError::panicked(&*payload))??;
-        let took = start.elapsed();
-        self.admission.record(took);
-        Ok((output, took))
+impl<I, O> Job<I, O> {
+    /// Whether nobody waits for it any more.
+    fn left(&self) -> bool {
+        let left = self.reply.is_closed();
+        if left {
+            tracing::debug!("skipped a request whose client left");
+        }
+        left
     }
+
+    fn answer(self, result: Result<Done<O>, EngineError>) {
+        if let Err(EngineError::Edit(EditError::Cancelled { .. }) | EngineError::ClientLeft) =
+            &result
+        {
+            tracing::debug!("cancelled a request whose client left");
+        }
+        // The place is free before the client hears of it.
+        drop(self.permit);
+        // A client that left in the meantime is no failure.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// A panic becomes an error: the models hold no state that a request leaves half changed, so the thread lives on.
+fn unwinding<O>(work: impl FnOnce() -> Result<O, EngineError>) -> Result<O, EngineError> {
+    let result = catch_unwind(AssertUnwindSafe(work));
+    result.map_err(|payload| EngineError::panicked(&*payload))?
 }

@@ -2,7 +2,7 @@
 use std::time::Instant;
 
 use axum::{
-    extract::Request,
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::Response,
@@ -23,6 +23,8 @@ struct Pending {
     id: HeaderValue,
     method: Method,
     path: String,
+    /// The route that took it, for metrics: few, whatever paths are asked for.
+    route: String,
     start: Instant,
     answered: bool,
 }
@@ -32,9 +34,21 @@ impl Pending {
         self.id.to_str().unwrap_or_default()
     }
 
+    fn count(&self, status: &str) {
+        let labels = [
+            ("method", method_name(&self.method)),
+            ("route", self.route.clone()),
+            ("status", status.to_owned()),
+        ];
+        metrics::counter!("http_requests_total", &labels).increment(1);
+        let time = self.start.elapsed().as_secs_f64();
+        metrics::histogram!("http_request_seconds", "route" => self.route.clone()).record(time);
+    }
+
     /// The one line of this request.
     fn log(&mut self, status: u16, problem: Option<&Problem>) {
         self.answered = true;
+        self.count(&status.to_string());
         let (id, method, path) = (self.id(), &self.method, &self.path);
         let duration_ms = self.start.elapsed().as_millis() as u64;
         match problem {
@@ -58,6 +72,7 @@ impl Drop for Pending {
             let (id, method, path) = (self.id(), &self.method, &self.path);
             let duration_ms = self.start.elapsed().as_millis() as u64;
             tracing::info!(request.id = id, %method, path, duration_ms, "the client left");
+            self.count("499");
         }
     }
 }
@@ -68,6 +83,7 @@ pub async fn access_log(request: Request, next: Next) -> Response {
         id: request_id(request.headers()),
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
+        route: route(&request),
         start: Instant::now(),
         answered: false,
     };
@@ -93,6 +109,28 @@ pub async fn access_log(request: Request, next: Next) -> Response {
         .headers_mut()
         .insert(X_REQUEST_ID, pending.id.clone());
     response
+}
+
+/// Clients may make up methods; metrics know only the usual ones.
+fn method_name(method: &Method) -> String {
+    let usual = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+    ];
+    let known = usual.contains(method);
+    let name = if known { method.as_str() } else { "other" };
+    name.to_owned()
+}
+
+/// The pattern that the request's path matched.
+fn route(request: &Request) -> String {
+    let route = request.extensions().get::<MatchedPath>();
+    route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned())
 }
 
 /// The client's id if it is harmless in a log, else a new one.

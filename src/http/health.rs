@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{
     HttpState,
-    problem::{AnyProblem, NotReadyProblem, Problem},
+    problem::{AnyProblem, Code, NotReadyProblem, Problem},
 };
 
 /// State of the process or of the model.
@@ -26,7 +26,8 @@ pub async fn live() -> Json<Health> {
     Json(Health { status: "live" })
 }
 
-/// Whether edits are served; while the model loads or warms up, or after it failed to load, a 503 says so.
+/// Whether edits are served; while the model loads or warms up, after it failed to load, or once the server is about to stop, a
+/// 503 says so.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -35,5 +36,9 @@ pub async fn live() -> Json<Health> {
 )]
 pub async fn ready(State(state): State<HttpState>) -> Result<Json<Health>, Problem> {
     state.engine.profile()?;
+    if state.draining() {
+        let detail = "The server is about to stop; send requests to another one.";
+        return Err(Problem::new(Code::NotReady, detail).retry_after(1));
+    }
     Ok(Json(Health { status: "ready" }))
 }

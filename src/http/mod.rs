@@ -2,6 +2,7 @@
 mod accept;
 mod access_log;
 mod body;
+mod deadline;
 mod description;
 mod edit;
 mod fields;
@@ -9,6 +10,7 @@ mod health;
 mod image_field;
 mod json;
 mod leftover;
+mod metrics;
 mod models;
 mod multipart;
 mod openapi;

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    HttpState, edit, health, models,
+    HttpState, edit, health, metrics, models,
     problem::{AnyProblem, ProblemBody},
     score,
 };
@@ -33,6 +33,7 @@ pub fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(models::models))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(openapi))
 }
 

@@ -1,5 +1,11 @@
 //! What every handler can reach.
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::{
     body::BodyLimits,
@@ -7,7 +13,7 @@ use super::{
     score::ScoreLimits,
     timings::now_secs,
 };
-use crate::{config::Config, engine::Engine};
+use crate::{config::Config, engine::Engine, telemetry::metrics::collect};
 
 /// Images of the largest size that one request for scores may hold; smaller ones may be more.
 const IMAGES_AT_ONCE: u64 = 4;
@@ -25,10 +31,19 @@ pub struct Shared {
     pub defaults: Defaults,
     /// Seconds since 1970.
     pub started: u64,
+    draining: AtomicBool,
+}
+
+impl Shared {
+    /// Whether the server is about to stop.
+    pub fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
 }
 
 impl HttpState {
     pub fn new(engine: Engine, config: &Config) -> Self {
+        collect();
         Self(Arc::new(Shared {
             engine,
             body_limits: BodyLimits::new(
@@ -51,7 +66,13 @@ impl HttpState {
             },
             defaults: (&config.edit).into(),
             started: now_secs(),
+            draining: AtomicBool::new(false),
         }))
+    }
+
+    /// Says from now on that the server is not ready; requests are served as before.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 }
 

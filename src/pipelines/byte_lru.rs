@@ -63,6 +63,11 @@ impl<K: Hash + Eq + Clone, V: Clone> ByteLru<K, V> {
         true
     }
 
+    /// Values that are kept.
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Bytes of everything that is kept.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 
 use super::{
     noise::NoiseDraw,
-    sampler::{Interval, Sampler},
+    sampler::{Interval, Sampler, predict_x0},
     sigmas::Sigmas,
     velocity::VelocityModel,
 };
@@ -24,10 +24,19 @@ pub struct DenoiseStep {
     /// 0 for the first step.
     pub index: usize,
     pub interval: Interval,
+    /// Latents at `interval.sigma`.
+    pub before: Tensor,
     /// Velocity at `interval.sigma`.
     pub velocity: Tensor,
     /// Latents at `interval.next`.
     pub latents: Tensor,
+}
+
+impl DenoiseStep {
+    /// The clean prediction of this step.
+    pub fn x0(&self) -> Result<Tensor> {
+        predict_x0(&self.before, &self.velocity, self.interval.sigma)
+    }
 }
 
 /// How the loop ended.
@@ -62,14 +71,15 @@ impl<M: VelocityModel> Denoiser<'_, M> {
             let interval = Interval { sigma, next };
             let batch_sigma = Tensor::full(sigma as f32, latents.dim(0)?, latents.device())?;
             let velocity = self.model.velocity(&latents, &batch_sigma, &prepared)?;
-            latents = self
+            let moved = self
                 .sampler
                 .step(&latents, &velocity, interval, &noise.steps[index])?;
             let step = DenoiseStep {
                 index,
                 interval,
+                before: latents,
                 velocity,
-                latents,
+                latents: moved,
             };
             if observe(&step).is_break() {
                 return Ok(Denoised::Stopped { steps: index + 1 });

@@ -68,6 +68,20 @@ impl NoiseDraw {
         })
     }
 
+    /// The noise of all pictures behind each other; at least one draw.
+    pub fn cat(draws: &[Self]) -> Result<Self> {
+        let cat = |each: &dyn Fn(&Self) -> &Tensor| {
+            Tensor::cat(&draws.iter().map(each).collect::<Vec<_>>(), 0)
+        };
+        let steps = draws.first().map_or(0, |draw| draw.steps.len());
+        Ok(Self {
+            initial: cat(&|draw| &draw.initial)?,
+            steps: (0..steps)
+                .map(|step| cat(&|draw| &draw.steps[step]))
+                .collect::<Result<_>>()?,
+        })
+    }
+
     /// Refuses noise of another shape than `steps` steps on `grid` need.
     ///
     /// # Errors

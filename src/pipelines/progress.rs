@@ -5,15 +5,32 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ::image::RgbImage;
+
 use super::error::{EditError, Stage};
 
 /// One sign of life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// A stage begins.
     Began(Stage),
     /// A denoising step is done, of all steps of all batches of the request.
     Step { done: usize, of: usize },
+    /// What a picture would be if this step, counted from 0, were the last: small.
+    Preview {
+        picture: usize,
+        step: usize,
+        image: RgbImage,
+    },
+}
+
+/// Whether an edit shows what it is getting at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Previews {
+    #[default]
+    Off,
+    /// After every step but the last.
+    EachStep,
 }
 
 /// Hears of progress; breaking off stops the edit at the next step.
@@ -41,13 +58,13 @@ impl StageTimings {
 }
 
 /// Announces stages to the observer and times them.
-pub(super) struct Lifecycle<'a, 'o> {
-    pub observer: &'a mut Observer<'o>,
+pub(super) struct Lifecycle<'a> {
+    observer: Box<Observer<'a>>,
     timings: StageTimings,
 }
 
-impl<'a, 'o> Lifecycle<'a, 'o> {
-    pub fn new(observer: &'a mut Observer<'o>) -> Self {
+impl<'a> Lifecycle<'a> {
+    pub fn new(observer: Box<Observer<'a>>) -> Self {
         Self {
             observer,
             timings: StageTimings::default(),
@@ -58,15 +75,24 @@ impl<'a, 'o> Lifecycle<'a, 'o> {
     pub fn stage<T>(
         &mut self,
         stage: Stage,
-        body: impl FnOnce(&mut Observer<'o>) -> Result<T, EditError>,
+        body: impl FnOnce() -> Result<T, EditError>,
     ) -> Result<T, EditError> {
-        if (self.observer)(Progress::Began(stage)).is_break() {
+        if self.tell(Progress::Began(stage)).is_break() {
             return Err(EditError::Cancelled { steps: 0 });
         }
         let start = Instant::now();
-        let result = body(self.observer);
-        *self.timings.0.entry(stage).or_default() += start.elapsed();
+        let result = body();
+        self.spend(stage, start.elapsed());
         result
+    }
+
+    pub fn tell(&mut self, progress: Progress) -> ControlFlow<()> {
+        (self.observer)(progress)
+    }
+
+    /// Counts time to a stage.
+    pub fn spend(&mut self, stage: Stage, time: Duration) {
+        *self.timings.0.entry(stage).or_default() += time;
     }
 
     pub fn into_timings(self) -> StageTimings {

@@ -50,6 +50,18 @@ pub struct EditOutput {
     pub noise: NoiseDraw,
     pub timings: StageTimings,
     pub warnings: Vec<EditWarning>,
+    pub reuse: Reuse,
+}
+
+/// What an edit had in common with others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reuse {
+    /// Whether the instruction was encoded before.
+    pub text: bool,
+    /// Whether the picture was encoded before.
+    pub reference: bool,
+    /// Most pictures that shared a denoising batch with one of this edit's, itself included.
+    pub batch: usize,
 }
 
 /// One edited picture.

@@ -1,10 +1,7 @@
 //! Instruction or caption -> encoded text tokens.
-use candle_core::{Result, Tensor};
+use candle_core::Tensor;
 
-use crate::models::{
-    qwen3::{ChatTokenizer, TextEncoder, Thinking},
-    zimage::Captions,
-};
+use crate::models::qwen3::{ChatTokenizer, TextEncoder, Thinking};
 
 /// Tokenizer and frozen text encoder of a bundle.
 pub struct InstructionEncoder {
@@ -23,28 +20,13 @@ pub struct TextTokens {
 
 impl InstructionEncoder {
     /// Templates, tokenizes and encodes one text.
-    pub fn encode(
-        &self,
-        text: &str,
-        thinking: Thinking,
-    ) -> std::result::Result<TextTokens, TextError> {
+    pub fn encode(&self, text: &str, thinking: Thinking) -> Result<TextTokens, TextError> {
         let tokens = self
             .tokenizer
             .encode(&self.tokenizer.template(text, thinking)?)?;
         Ok(TextTokens {
             features: self.encoder.encode(&tokens.ids)?,
             dropped: tokens.truncated,
-        })
-    }
-}
-
-impl TextTokens {
-    /// The same text for every one of `copies` items.
-    pub fn repeated(&self, copies: usize) -> Result<Captions> {
-        let one = Captions::new(std::slice::from_ref(&self.features))?;
-        Ok(Captions {
-            features: one.features.repeat((copies, 1, 1))?,
-            lengths: one.lengths.repeat(copies),
         })
     }
 }

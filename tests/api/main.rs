@@ -9,6 +9,7 @@ mod health;
 mod json;
 mod judge;
 mod multipart;
+mod operations;
 mod pictures;
 mod protocol;
 mod queue;

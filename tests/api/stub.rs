@@ -14,9 +14,9 @@ use image::{Rgb, RgbImage};
 use npedit::{
     engine::{
         AdapterBase, AppliedAdapter, BundleIdentity, DeviceClass, EditDescription, EditError,
-        EditInput, EditOutput, EditedImage, Grid, JudgeError, JudgeIdentity, JudgeProfile, Looked,
-        Models, NoiseDraw, NoiseSource, Observer, Profile, Progress, RoleDtypes, STEPS, Sampler,
-        Score, ScoreInput, Sigmas, StageTimings, Verdict,
+        EditInput, EditOutput, EditTask, EditedImage, Grid, JudgeError, JudgeIdentity,
+        JudgeProfile, Looked, Models, NoiseDraw, NoiseSource, Observer, Profile, Progress, Reuse,
+        RoleDtypes, STEPS, Sampler, Score, ScoreInput, Sigmas, StageTimings, Verdict,
     },
     nn::Compute,
 };
@@ -129,6 +129,25 @@ impl Models for Stub {
 
     fn edit(
         &mut self,
+        adapter: Option<&AppliedAdapter>,
+        tasks: Vec<EditTask>,
+    ) -> Vec<Result<EditOutput, EditError>> {
+        let batch = tasks.len();
+        let edit = |mut task: EditTask| {
+            let output = self.edit_one(task.input, adapter, &mut task.observer)?;
+            let reuse = Reuse {
+                batch,
+                ..output.reuse
+            };
+            Ok(EditOutput { reuse, ..output })
+        };
+        tasks.into_iter().map(edit).collect()
+    }
+}
+
+impl Stub {
+    fn edit_one(
+        &self,
         input: &EditInput,
         adapter: Option<&AppliedAdapter>,
         observer: &mut Observer,
@@ -171,6 +190,7 @@ impl Models for Stub {
             noise: NoiseDraw::from_seeds(seeds, input.steps, grid, &Device::Cpu).unwrap(),
             timings: StageTimings::default(),
             warnings: Vec::new(),
+            reuse: Reuse::default(),
         })
     }
 }

@@ -30,7 +30,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Server {
     pub url: String,
     pub client: Client,
-    _stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
 }
 
 /// A server with an editor and a judge that the test scripts.
@@ -101,7 +101,7 @@ impl Scripted {
         let server = Server {
             url,
             client: Client::new(),
-            _stop: stop,
+            stop: Some(stop),
         };
         Self {
             server,
@@ -156,7 +156,7 @@ impl Server {
         let server = Self {
             url,
             client: Client::new(),
-            _stop: stop,
+            stop: Some(stop),
         };
         let ready = async {
             while server.get("/health/ready").await.status() != StatusCode::OK {
@@ -168,6 +168,11 @@ impl Server {
             "never ready"
         );
         server
+    }
+
+    /// Tells the server to stop, as a signal does.
+    pub fn stop(&mut self) {
+        self.stop = None;
     }
 
     pub fn post(&self) -> RequestBuilder {

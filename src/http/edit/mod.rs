@@ -33,6 +33,7 @@ pub use receipt_body::Dtypes;
 use super::{
     HttpState,
     accept::{Accept, Wanted},
+    deadline,
     fields::Fields,
     problem::{Code, EditProblem, FieldError, Problem},
     timings::Clock,
@@ -49,6 +50,7 @@ use crate::engine::OutputFormat;
     post,
     path = "/v1/edit",
     tag = "edit",
+    params(("cancel-after" = Option<String>, Header, description = "Seconds after which the client no longer waits, from when its body has arrived; the server's own limit if absent or longer. Past it the edit stops at its next step.", pattern = "^[0-9]{1,6}(\\.[0-9]{1,3})?s?$")),
     request_body(content(
         (EditBody = "application/json"),
         (EditMultipart = "multipart/form-data"),
@@ -79,8 +81,9 @@ use crate::engine::OutputFormat;
 pub async fn edit(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
     let received = Instant::now();
     let accept = Accept::of(request.headers());
+    let headers = request.headers().clone();
     let upload = Upload::receive(request, &state.body_limits).await?;
-    let permit = state.engine.admit()?;
+    let permit = deadline::admit(&state.engine, &headers)?;
     let profile = state.engine.profile()?;
 
     let limits = state.form_limits.clone();

@@ -88,6 +88,7 @@ impl Plan {
             preprocess: choices.preprocess,
             output: choices.output,
             judging,
+            watch: None,
         };
         Ok(Self {
             request,

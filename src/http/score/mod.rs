@@ -19,7 +19,7 @@ pub use answer::{Images, ScoredItem};
 pub use form::ScoreLimits;
 
 use super::{
-    HttpState,
+    HttpState, deadline,
     fields::Fields,
     problem::{Code, FieldError, Problem, ScoreProblem},
     timings::Clock,
@@ -35,6 +35,7 @@ use crate::engine::{EngineError, Permit, ScoreInput, SourceImage};
     post,
     path = "/v1/score",
     tag = "score",
+    params(("cancel-after" = Option<String>, Header, description = "Seconds after which the client no longer waits, from when its body has arrived; the server's own limit if absent or longer.", pattern = "^[0-9]{1,6}(\\.[0-9]{1,3})?s?$")),
     request_body(content(
         (ScoreBody = "application/json"),
         (ScoreMultipart = "multipart/form-data"),
@@ -52,8 +53,9 @@ pub async fn score(
     let received = Instant::now();
     let profile = state.engine.profile()?;
     let judge = &profile.judge()?.identity;
+    let headers = request.headers().clone();
     let upload = Upload::receive(request, &state.body_limits).await?;
-    let permit = state.engine.admit()?;
+    let permit = deadline::admit(&state.engine, &headers)?;
 
     let limits = state.score_limits.clone();
     let read = move |fields: Fields<'_>| ScoreForm::read(fields, &limits);

@@ -1,4 +1,6 @@
-//! Logs, on stderr: stdout belongs to results.
+//! Logs, on stderr: stdout belongs to results. And what Prometheus reads.
+pub mod metrics;
+
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
