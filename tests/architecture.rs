@@ -9,6 +9,7 @@ use std::{
 /// `config` and `telemetry` are open to every layer and are added by the test.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
+    ("telemetry", &[]),
     ("nn", &[]),
     ("world", &[]),
     ("models", &["nn", "world"]), // a bundle for the world knows its words
