@@ -24,13 +24,16 @@ pub use crate::pipelines::{
     edit::{EditTask, Shared},
     error::{EditError, Stage},
     identity::{BundleIdentity, DeviceClass, RoleDtypes},
-    image::{ImageError, ImageLimits, ImageWarning, OutputFormat, OutputSize, SourceImage},
+    image::{
+        ImageError, ImageLimits, ImageWarning, Mask, OutputFormat, OutputSize, RgbImage,
+        SourceImage,
+    },
     judge::{JudgeError, JudgeIdentity, Looked, Score, ScoreInput, ScoreWarning, Verdict},
     noise::{Grid, NoiseDraw},
     progress::{Observer, Previews, Progress, StageTimings},
     questions::{Answer, EditDescription, EditType, Question, QuestionKind, Shows},
     request::{
-        EditInput, EditOutput, EditWarning, EditedImage, NoiseSource, PreprocessRule, Reuse,
+        EditInput, EditOutput, EditWarning, EditedImage, NoiseSource, PreprocessRule, Reuse, Tokens,
     },
     sampler::Sampler,
     sigmas::{STEPS, Sigmas, SigmasError},
@@ -216,6 +219,30 @@ impl Engine {
         Ok(self.before(permit.deadline(), decoding).await??)
     }
 
+    /// Decodes a mask under the limits of images.
+    ///
+    /// # Errors
+    /// [`EngineError::Image`], [`EngineError::DeadlineExceeded`].
+    pub async fn read_mask(&self, permit: &Permit, bytes: Vec<u8>) -> Result<Mask, EngineError> {
+        let limits = self.limits.clone();
+        let decoding = self.blocking(move || Mask::decode(&bytes, &limits.images));
+        Ok(self.before(permit.deadline(), decoding).await??)
+    }
+
+    /// The bytes of a picture that is on its way to becoming an answer.
+    ///
+    /// # Errors
+    /// [`EngineError::Image`].
+    pub async fn encode(
+        &self,
+        picture: RgbImage,
+        format: OutputFormat,
+    ) -> Result<Vec<u8>, EngineError> {
+        Ok(self
+            .blocking(move || image::encode(&picture, &format))
+            .await??)
+    }
+
     /// The adapter that `name` stands for now, loaded; `scale` 1 is as strong as it was trained.
     ///
     /// # Errors
@@ -247,10 +274,15 @@ impl Engine {
             seeds: request.seeds.clone(),
             output: request.output,
             judging: request.judging.clone(),
+            masked: request
+                .mask
+                .clone()
+                .map(|mask| (mask, request.image.rgb.clone())),
         };
         let deadline = permit.deadline();
         let work = EditWork {
             watch: request.watch.clone(),
+            mask: request.mask.clone(),
             adapter: request.adapter.clone(),
             input: request.into(),
             judge,

@@ -1,14 +1,17 @@
 //! The values that http hands in and gets back: no tensor among them.
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 
 use crate::pipelines::image;
 
 use super::{
-    AppliedAdapter, EditDescription, EditInput, EditWarning, ImageError, NoiseSource, OutputFormat,
-    OutputSize, PreprocessRule, Previews, Progress, Reuse, Score, Sigmas, SourceImage,
-    StageTimings, work::JudgedEdit, worker::Done,
+    AppliedAdapter, EditDescription, EditInput, EditWarning, ImageError, ImageLimits, Mask,
+    NoiseSource, OutputFormat, OutputSize, PreprocessRule, Previews, Progress, Reuse, RgbImage,
+    Score, Sigmas, SourceImage, StageTimings, Tokens, work::JudgedEdit, worker::Done,
 };
 
 /// One validated edit.
@@ -27,6 +30,8 @@ pub struct EditRequest {
     pub output: OutputFormat,
     pub judging: Judging,
     pub watch: Option<Watch>,
+    /// Of the size of the image; what it keeps is laid over the edit.
+    pub mask: Option<Arc<Mask>>,
 }
 
 /// Who follows an edit while it runs.
@@ -70,6 +75,9 @@ pub struct Edited {
     /// Time to encode the images.
     pub encoding: Duration,
     pub reuse: Reuse,
+    pub tokens: Tokens,
+    /// Where a mask keeps everything: largest difference of a channel between the input and what the files hold.
+    pub kept_difference: Option<u8>,
 }
 
 /// What one request for scores gave.
@@ -120,6 +128,8 @@ pub(super) struct Answering {
     pub seeds: Vec<u64>,
     pub output: OutputFormat,
     pub judging: Judging,
+    /// The mask, and the picture that it keeps parts of.
+    pub masked: Option<(Arc<Mask>, RgbImage)>,
 }
 
 impl Answering {
@@ -153,8 +163,11 @@ impl Answering {
                     height: picture.rgb.height(),
                 })
             })
-            .collect::<Result<_, ImageError>>()?;
+            .collect::<Result<Vec<_>, ImageError>>()?;
+        let kept_difference = self.kept_difference(&images)?;
         Ok(Edited {
+            kept_difference,
+            tokens: output.tokens,
             images,
             candidates,
             sigmas: output.sigmas,
@@ -167,6 +180,28 @@ impl Answering {
         })
     }
 }
+
+impl Answering {
+    /// Looks into the files themselves: a JPEG keeps no pixel exactly.
+    fn kept_difference(&self, images: &[EncodedImage]) -> Result<Option<u8>, ImageError> {
+        let Some((mask, original)) = &self.masked else {
+            return Ok(None);
+        };
+        let mut largest = 0;
+        for image in images {
+            let answered = image::decode(&image.bytes, &OWN_FILES)?.rgb;
+            largest = largest.max(mask.difference(original, &answered));
+        }
+        Ok(Some(largest))
+    }
+}
+
+/// Our own files need no bounds.
+const OWN_FILES: ImageLimits = ImageLimits {
+    max_pixels: u64::MAX,
+    max_side_px: u32::MAX,
+    max_bytes: usize::MAX,
+};
 
 /// Seed of the first candidate with the highest `overall`.
 fn best(candidates: &[Candidate]) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! What the device thread does for one request, and when it gives up.
 use std::{
     ops::ControlFlow,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,8 +11,8 @@ use crate::pipelines::image;
 
 use super::{
     AppliedAdapter, EditDescription, EditError, EditInput, EditOutput, EditTask, EngineError,
-    ImageLimits, Looked, Models, NoiseSource, OutputFormat, OutputSize, PreprocessRule, Previews,
-    Profile, Score, ScoreInput, Watch,
+    ImageLimits, Looked, Mask, Models, NoiseSource, OutputFormat, OutputSize, PreprocessRule,
+    Previews, Profile, Score, ScoreInput, Watch,
 };
 
 /// Whether the client has left.
@@ -24,6 +25,7 @@ pub(super) struct EditWork {
     pub adapter: Option<AppliedAdapter>,
     pub judge: Option<EditDescription>,
     pub watch: Option<Watch>,
+    pub mask: Option<Arc<Mask>>,
 }
 
 /// An edit that the device has finished.
@@ -78,13 +80,18 @@ impl EditWork {
         }
     }
 
-    /// Judges every image as it will be returned.
+    /// Masks every image, and judges it as it will be returned.
     pub fn judged(
         &self,
         models: &mut impl Models,
-        output: EditOutput,
+        mut output: EditOutput,
         left: &Left,
     ) -> Result<JudgedEdit, EngineError> {
+        if let Some(mask) = &self.mask {
+            for image in &mut output.images {
+                mask.lay(&self.input.image.rgb, &mut image.rgb);
+            }
+        }
         let start = Instant::now();
         let scores = match &self.judge {
             None => Vec::new(),
@@ -162,6 +169,7 @@ pub(super) fn warm_up(profile: &Profile) -> Result<EditWork, EngineError> {
         }),
         adapter: None,
         watch: None,
+        mask: None,
         input: EditInput {
             image: image::decode(&bytes, &limits)?,
             instruction,

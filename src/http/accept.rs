@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, header};
 use super::problem::{Code, Problem};
 
 const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
 const PROBLEM_JSON: &str = "application/problem+json";
 /// Raw answers, in the order in which a wildcard prefers them.
 const IMAGES: [(&str, &str); 3] = [
@@ -16,6 +17,8 @@ const IMAGES: [(&str, &str); 3] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     Json,
+    /// Server-sent events while the edit runs.
+    Events,
     /// The bytes of one image; `png`, `jpeg` or `webp`.
     Raw(&'static str),
 }
@@ -82,8 +85,10 @@ impl Accept {
         let images = IMAGES
             .into_iter()
             .filter(|(_, name)| format.is_none_or(|format| format == *name));
-        let candidates =
-            json.chain(images.map(|(media_type, name)| (media_type, Wanted::Raw(name))));
+        let events = std::iter::once((EVENTS, Wanted::Events));
+        let candidates = json
+            .chain(events)
+            .chain(images.map(|(media_type, name)| (media_type, Wanted::Raw(name))));
         let mut best: Option<((f32, u8, usize), Wanted)> = None;
         for (media_type, wanted) in candidates {
             let Some(rank) = self.rank(media_type) else {
@@ -137,7 +142,7 @@ fn refusal(format: Option<&str>) -> String {
             )
         }
         None => {
-            "Ask for application/json, image/png, image/jpeg or image/webp in Accept.".to_owned()
+            "Ask for application/json, text/event-stream, image/png, image/jpeg or image/webp in Accept.".to_owned()
         }
     }
 }
@@ -154,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_form_follows_quality_then_specificity_then_order() {
-        use Wanted::{Json, Raw};
+        use Wanted::{Events, Json, Raw};
         for (value, expected) in [
             ("", Json),
             ("*/*", Json),
@@ -168,6 +173,8 @@ mod tests {
             ("image/png, */*", Raw("png")),
             ("image/png;q=0.5, application/json", Json),
             ("image/jpeg, image/png", Raw("jpeg")),
+            ("text/event-stream", Events),
+            ("text/event-stream, */*;q=0.1", Events),
             ("application/problem+json", Json),
             ("image/png;q=0, */*", Json),
         ] {

@@ -13,6 +13,7 @@ use super::{
     accept::Accept,
     leftover,
     problem::{Code, Problem},
+    request_id::RequestId,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -77,7 +78,7 @@ impl Drop for Pending {
     }
 }
 
-pub async fn access_log(request: Request, next: Next) -> Response {
+pub async fn access_log(mut request: Request, next: Next) -> Response {
     let accept = Accept::of(request.headers());
     let mut pending = Pending {
         id: request_id(request.headers()),
@@ -87,6 +88,8 @@ pub async fn access_log(request: Request, next: Next) -> Response {
         start: Instant::now(),
         answered: false,
     };
+    let id = RequestId(pending.id().to_owned());
+    request.extensions_mut().insert(id);
     let (request, leftover) = leftover::lend(request);
     let mut response = next.run(request).await;
     let problem = response.extensions_mut().remove::<Problem>();

@@ -146,6 +146,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The file parts of a name, in order; none where the fields are no parts.
+    pub fn files(&mut self, name: &'static str) -> Vec<Vec<u8>> {
+        self.known.push(name);
+        let parts = self.files.iter().flatten();
+        let named = parts.filter(|(part, _)| *part == name);
+        named.map(|(_, bytes)| bytes.to_vec()).collect()
+    }
+
     /// The bytes of a required image: base64 in JSON, a file part in a multipart body.
     pub fn image(&mut self, name: &'static str) -> Option<Vec<u8>> {
         let Some(files) = &self.files else {

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    HttpState, edit, health, metrics, models,
+    HttpState, edit, health, images, metrics, models,
     problem::{AnyProblem, ProblemBody},
     score,
 };
@@ -29,6 +29,7 @@ struct Description;
 pub fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(edit::edit))
+        .routes(routes!(images::edits))
         .routes(routes!(score::score))
         .routes(routes!(models::models))
         .routes(routes!(health::live))

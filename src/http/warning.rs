@@ -7,7 +7,8 @@ use crate::engine::{EditWarning, ImageWarning, ScoreWarning};
 /// Something that was honoured only in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AnswerWarning {
-    /// `instruction_truncated`, `aspect_changed`, `colour_profile_ignored`, `sizes_differ` or `object_missing`.
+    /// `instruction_truncated`, `aspect_changed`, `colour_profile_ignored`, `sizes_differ`, `object_missing` or
+    /// `parameter_without_effect`.
     pub code: &'static str,
     pub message: String,
 }

@@ -51,6 +51,16 @@ pub struct EditOutput {
     pub timings: StageTimings,
     pub warnings: Vec<EditWarning>,
     pub reuse: Reuse,
+    pub tokens: Tokens,
+}
+
+/// What the generator reads and writes for one picture.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Of the instruction, its template included.
+    pub text: usize,
+    /// Of the reference, and as many of the edited picture.
+    pub image: usize,
 }
 
 /// What an edit had in common with others.

@@ -6,6 +6,7 @@ mod bad_images;
 mod best_of;
 mod fuzz;
 mod health;
+mod images;
 mod json;
 mod judge;
 mod multipart;

@@ -16,7 +16,7 @@ use npedit::{
         AdapterBase, AppliedAdapter, BundleIdentity, DeviceClass, EditDescription, EditError,
         EditInput, EditOutput, EditTask, EditedImage, Grid, JudgeError, JudgeIdentity,
         JudgeProfile, Looked, Models, NoiseDraw, NoiseSource, Observer, Profile, Progress, Reuse,
-        RoleDtypes, STEPS, Sampler, Score, ScoreInput, Sigmas, StageTimings, Verdict,
+        RoleDtypes, STEPS, Sampler, Score, ScoreInput, Sigmas, StageTimings, Tokens, Verdict,
     },
     nn::Compute,
 };
@@ -191,6 +191,7 @@ impl Stub {
             timings: StageTimings::default(),
             warnings: Vec::new(),
             reuse: Reuse::default(),
+            tokens: Tokens::default(),
         })
     }
 }

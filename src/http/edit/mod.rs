@@ -2,6 +2,7 @@
 mod adapter;
 mod answer;
 mod body;
+mod events;
 mod form;
 mod judging;
 mod plan;
@@ -9,6 +10,7 @@ mod raw;
 mod receipt;
 mod receipt_body;
 mod receipt_form;
+mod run;
 
 use std::time::Instant;
 
@@ -18,17 +20,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use adapter::AdapterChoice;
 use answer::EditAnswer;
 use body::{EditBody, EditMultipart};
-use form::{EditForm, PARTS};
-use plan::Plan;
+use events::EventData;
+use form::PARTS;
 use raw::RawImage;
 
-pub use form::FormLimits;
+pub use adapter::AdapterChoice;
+pub use answer::AnswerCandidate;
+pub use form::{EditForm, FormLimits, MAX_SEED, size};
+pub use judging::Judged;
 pub use plan::Defaults;
 pub use receipt::device_name;
-pub use receipt_body::Dtypes;
+pub use receipt_body::{Dtypes, ReceiptBody};
+pub use run::{Finished, Prepared};
 
 use super::{
     HttpState,
@@ -36,13 +41,16 @@ use super::{
     deadline,
     fields::Fields,
     problem::{Code, EditProblem, FieldError, Problem},
-    timings::Clock,
+    request_id::RequestId,
+    sse,
     upload::Upload,
 };
 use crate::engine::OutputFormat;
 
 /// Edits one image by an instruction.
 ///
+/// With `Accept: text/event-stream` the answer is a stream of the events `stage`, `step` and `preview` (after every step but the
+/// last), then `result` with the answer, or `error` with the problem; it ends then, and the edit ends where the client leaves.
 /// Answers JSON, or with `Accept: image/png`, `image/jpeg` or `image/webp` the bytes of the one image, with the rest in `x-edit-*`
 /// headers. A receipt sent back with the same image gives the same bytes. With `judge`, `best_of` or `min_score` a judge scores
 /// the images before they are answered. `adapter` names an adapter that acts on this edit alone.
@@ -59,6 +67,7 @@ use crate::engine::OutputFormat;
         (status = 200, description = "The edited images.",
             content(
                 (EditAnswer = "application/json"),
+                (EventData = "text/event-stream"),
                 (RawImage = "image/png"),
                 (RawImage = "image/jpeg"),
                 (RawImage = "image/webp"),
@@ -78,14 +87,17 @@ use crate::engine::OutputFormat;
         EditProblem,
     ),
 )]
-pub async fn edit(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
+pub async fn edit(
+    State(state): State<HttpState>,
+    id: RequestId,
+    request: Request,
+) -> Result<Response, Problem> {
     let received = Instant::now();
     let accept = Accept::of(request.headers());
     let headers = request.headers().clone();
     let upload = Upload::receive(request, &state.body_limits).await?;
     let permit = deadline::admit(&state.engine, &headers)?;
     let profile = state.engine.profile()?;
-
     let limits = state.form_limits.clone();
     let read = move |fields: Fields<'_>| EditForm::read(fields, &limits);
     let mut form = upload.read(&state.engine, &PARTS, read).await?;
@@ -94,20 +106,17 @@ pub async fn edit(State(state): State<HttpState>, request: Request) -> Result<Re
     }
     let wanted = accept.wanted(named_format(&form))?;
     follow(&mut form, wanted)?;
-    let adapter = AdapterChoice::load(&form, &state.engine, &permit).await?;
-    let image = state
-        .engine
-        .read_image(&permit, std::mem::take(&mut form.image))
-        .await?;
-    let read = received.elapsed();
-
-    let Plan { request, outcome } = Plan::new(form, image, adapter, (&profile, &state.defaults))?;
-    let edited = state.engine.edit(permit, request).await;
-    let edited = edited.map_err(|error| outcome.problem(error))?;
-    let clock = Clock { received, read };
+    let prepared = Prepared::new(&state, form, permit, received).await?;
+    if wanted == Wanted::Events {
+        let engine = state.engine.clone();
+        return Ok(sse::respond(|events| {
+            events::stream(engine, prepared, id, events)
+        }));
+    }
+    let finished = prepared.edit(&state.engine).await?;
     let answer = move || match wanted {
-        Wanted::Json => Json(EditAnswer::new(&edited, &profile, &outcome, clock)).into_response(),
-        Wanted::Raw(_) => raw::raw(edited, &profile, &outcome, clock),
+        Wanted::Raw(_) => raw::raw(finished),
+        Wanted::Json | Wanted::Events => Json(finished.answer()).into_response(),
     };
     Ok(state.engine.blocking(answer).await?)
 }

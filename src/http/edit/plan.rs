@@ -89,6 +89,7 @@ impl Plan {
             output: choices.output,
             judging,
             watch: None,
+            mask: None,
         };
         Ok(Self {
             request,
@@ -108,6 +109,11 @@ impl Outcome {
             receipt.choices.seed = first.seed;
         }
         receipt
+    }
+
+    /// Name of the format of the answered files.
+    pub fn output_format(&self) -> &'static str {
+        self.receipt.choices.output.name()
     }
 
     /// The engine's error, at the fields that it is about.

@@ -12,12 +12,9 @@ use utoipa::{
 
 use super::{
     answer::{EditAnswer, judged_as},
-    plan::Outcome,
+    run::Finished,
 };
-use crate::{
-    engine::{Candidate, Edited, Profile},
-    http::{scores::ScoreNumbers, timings::Clock},
-};
+use crate::{engine::Candidate, http::scores::ScoreNumbers};
 
 /// Longer headers are refused by common proxies.
 const MAX_HEADER_BYTES: usize = 6 << 10;
@@ -54,8 +51,14 @@ impl From<&Candidate> for Numbered {
 }
 
 /// The one image's own bytes, with the rest of the answer in `x-edit-*` headers.
-pub fn raw(edited: Edited, profile: &Profile, outcome: &Outcome, clock: Clock) -> Response {
-    let head = EditAnswer::head(&edited, profile, outcome, clock);
+pub fn raw(finished: Finished) -> Response {
+    let Finished {
+        edited,
+        profile,
+        outcome,
+        clock,
+    } = finished;
+    let head = EditAnswer::head(&edited, &profile, &outcome, clock);
     let media_type = media_type(&head.receipt.output_format);
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -60,8 +60,13 @@ codes! {
     MalformedJson => "malformed_json", 400, InvalidRequestError, "The body is not JSON.";
     MalformedMultipart => "malformed_multipart", 400, InvalidRequestError, "The body is not multipart form data.";
     InvalidRequest => "invalid_request", 400, InvalidRequestError, "Fields of the request cannot be used.";
+    UnsupportedValue => "unsupported_value", 400, InvalidRequestError, "A value cannot be honoured here.";
+    UnsupportedParameter => "unsupported_parameter", 400, InvalidRequestError, "A parameter is not offered here.";
+    TooManyImages => "too_many_images", 400, InvalidRequestError, "The model takes fewer images.";
+    MaskSizeMismatch => "mask_size_mismatch", 400, InvalidRequestError, "The mask has another size than the image.";
     BodyInterrupted => "body_interrupted", 400, InvalidRequestError, "The body ended early.";
     RouteNotFound => "route_not_found", 404, NotFoundError, "There is nothing at this path.";
+    ModelNotFound => "model_not_found", 404, NotFoundError, "The model is not loaded.";
     AdapterNotFound => "adapter_not_found", 404, NotFoundError, "No adapter has that name.";
     MethodNotAllowed => "method_not_allowed", 405, InvalidRequestError, "The path does not know this method.";
     NotAcceptable => "not_acceptable", 406, InvalidRequestError, "Nothing that Accept names can be produced.";

@@ -106,6 +106,14 @@ impl Problem {
         Self::adapter(Code::AdapterUnusable, message)
     }
 
+    /// The engine's error about an image whose pointer is `at`.
+    pub fn of_image(error: EngineError, at: &str) -> Self {
+        match error {
+            EngineError::Image(error) => Self::image(error, at),
+            other => other.into(),
+        }
+    }
+
     /// An image that cannot be used; `at` is its pointer.
     pub fn image(error: ImageError, at: &str) -> Self {
         let (code, pointer) = match &error {
@@ -115,6 +123,7 @@ impl Problem {
             | ImageError::SideTooLong { .. } => (Code::ImageTooLarge, at),
             ImageError::UnknownFormat { .. }
             | ImageError::Unsupported { .. }
+            | ImageError::MaskFormat
             | ImageError::Animated { .. } => (Code::UnsupportedImageFormat, at),
             ImageError::Truncated { .. } | ImageError::Damaged { .. } => {
                 (Code::ImageUndecodable, at)

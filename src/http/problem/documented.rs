@@ -17,14 +17,34 @@ pub const ANY: &[Code] = &[Code::Internal];
 /// Codes of an operation that needs the model.
 pub const NOT_READY: &[Code] = &[Code::NotReady, Code::Internal];
 
-/// Codes of an edit: all but those of the router.
+/// Codes that only OpenAI's route answers.
+const IMAGES: [Code; 5] = [
+    Code::UnsupportedValue,
+    Code::UnsupportedParameter,
+    Code::TooManyImages,
+    Code::MaskSizeMismatch,
+    Code::ModelNotFound,
+];
+
+/// Codes of an edit: all but those of the router and of OpenAI's route.
 pub fn edit_codes() -> Vec<Code> {
-    all_but(&[Code::RouteNotFound, Code::MethodNotAllowed])
+    let router = [Code::RouteNotFound, Code::MethodNotAllowed];
+    all_but(&[&router[..], &IMAGES].concat())
+}
+
+/// Codes of an image edit: it reads no receipt and no `Accept`.
+pub fn images_codes() -> Vec<Code> {
+    all_but(&[
+        Code::RouteNotFound,
+        Code::MethodNotAllowed,
+        Code::NotAcceptable,
+        Code::ReceiptMismatch,
+    ])
 }
 
 /// Codes of a score: those of an edit, without receipts and without a choice of the answer's form.
 pub fn score_codes() -> Vec<Code> {
-    all_but(&[
+    let others = [
         Code::RouteNotFound,
         Code::MethodNotAllowed,
         Code::NotAcceptable,
@@ -32,7 +52,8 @@ pub fn score_codes() -> Vec<Code> {
         Code::AdapterNotFound,
         Code::AdapterUnusable,
         Code::StorageUnavailable,
-    ])
+    ];
+    all_but(&[&others[..], &IMAGES].concat())
 }
 
 fn all_but(others: &[Code]) -> Vec<Code> {
@@ -46,6 +67,8 @@ pub struct AnyProblem;
 pub struct NotReadyProblem;
 /// Documents what an edit can answer.
 pub struct EditProblem;
+/// Documents what an image edit can answer.
+pub struct ImagesProblem;
 /// Documents what a score can answer.
 pub struct ScoreProblem;
 
@@ -66,6 +89,12 @@ impl IntoResponses for NotReadyProblem {
 impl IntoResponses for EditProblem {
     fn responses() -> Responses {
         document(&edit_codes())
+    }
+}
+
+impl IntoResponses for ImagesProblem {
+    fn responses() -> Responses {
+        document(&images_codes())
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use code::{Code, Kind};
-pub use documented::{AnyProblem, EditProblem, NotReadyProblem, ScoreProblem};
+pub use documented::{AnyProblem, EditProblem, ImagesProblem, NotReadyProblem, ScoreProblem};
 pub use judge::JudgedFields;
 
 /// Field errors listed in one answer at most.
@@ -113,6 +113,27 @@ impl Problem {
         }
     }
 
+    /// The same problem with its fields called otherwise, for a route that has other names; `names` are pointers.
+    #[must_use]
+    pub fn renamed(self, names: &[(&str, &str)]) -> Self {
+        let named = |pointer: &str| names.iter().find(|(native, _)| *native == pointer);
+        if !self
+            .errors
+            .iter()
+            .any(|error| named(&error.pointer).is_some())
+        {
+            return self;
+        }
+        let errors = self.errors.into_iter().map(|error| {
+            let pointer = named(&error.pointer).map(|(_, other)| (*other).to_owned());
+            FieldError {
+                pointer: pointer.unwrap_or(error.pointer),
+                message: error.message,
+            }
+        });
+        Self::fields(self.code, errors.collect())
+    }
+
     /// A failure that is ours: the client learns nothing but the request id, the log gets `cause`.
     pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         let detail = "The server failed on this request; send it again, and if it fails again report the request id.";
@@ -149,9 +170,9 @@ impl Problem {
         Some(chain)
     }
 
-    /// The final answer; `problem_json` is whether the client asked for `application/problem+json`.
-    pub fn render(&self, request_id: &str, problem_json: bool) -> Response {
-        let body = ProblemBody {
+    /// As it is sent to the client of the request with that id.
+    pub fn body(&self, request_id: &str) -> ProblemBody {
+        ProblemBody {
             r#type: format!("urn:npedit:error:{}", self.code.name()),
             title: self.code.title(),
             status: self.code.status().as_u16(),
@@ -164,7 +185,12 @@ impl Problem {
                 param: self.errors.first().map(FieldError::param),
                 code: self.code,
             },
-        };
+        }
+    }
+
+    /// The final answer; `problem_json` is whether the client asked for `application/problem+json`.
+    pub fn render(&self, request_id: &str, problem_json: bool) -> Response {
+        let body = self.body(request_id);
         let content_type = if problem_json {
             "application/problem+json"
         } else {

@@ -13,7 +13,7 @@ use super::{
     image::{self, Preprocess},
     noise::{Grid, NoiseDraw},
     progress::{Lifecycle, Observer, Previews, Progress},
-    request::{EditInput, EditOutput, EditedImage, NoiseSource, PreprocessRule, Reuse},
+    request::{EditInput, EditOutput, EditedImage, NoiseSource, PreprocessRule, Reuse, Tokens},
     sigmas::Sigmas,
     text::TextTokens,
     velocity::Generator,
@@ -199,6 +199,10 @@ impl EditPipeline {
             noise: edit.noise,
             timings: life.into_timings(),
             warnings: input.warnings(edit.text.dropped, size),
+            tokens: Tokens {
+                text: edit.text.features.dims()[1],
+                image: edit.reference.elem_count() / self.latents_per_token(),
+            },
             reuse: Reuse {
                 batch: denoised.batch,
                 ..edit.reuse
@@ -214,6 +218,11 @@ impl EditPipeline {
                 resolution: target_area_px.isqrt() as u32,
             },
         }
+    }
+
+    fn latents_per_token(&self) -> usize {
+        let config = self.bundle.generator.0.config();
+        config.in_channels * config.patch() * config.patch()
     }
 
     /// Our CPU kernels compute every item of a batch on its own, so a batch changes no bit there; a GPU library picks its

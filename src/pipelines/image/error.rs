@@ -23,6 +23,10 @@ pub enum ImageError {
         format: SourceFormat,
         feature: String,
     },
+    #[error(
+        "the mask is no PNG with transparency: make what is to be edited transparent, and save it as PNG"
+    )]
+    MaskFormat,
     #[error("the {format} file is an animation: send one still picture")]
     Animated { format: SourceFormat },
     #[error(
