@@ -5,7 +5,9 @@ use super::{
     issue::Issue,
     layers::Layers,
     reader::Reader,
-    values::{Adapters, Cache, Config, Edit, Engine, Images, Judge, Log, Model, Server, Storage},
+    values::{
+        Adapters, Cache, Config, Edit, Engine, Images, Judge, Log, Model, Results, Server, Storage,
+    },
 };
 
 /// Turns merged layers into a `Config`, adding to the `issues` of merging.
@@ -64,6 +66,10 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
         cache: Cache {
             text_max_bytes: read.integer("cache.text_max_bytes", 0..=1 << 50),
             reference_max_bytes: read.integer("cache.reference_max_bytes", 0..=1 << 50),
+        },
+        results: Results {
+            ttl: read.seconds("results.ttl_secs", 1),
+            max_bytes: read.integer("results.max_bytes", 0..=1 << 50),
         },
         images: Images {
             max_pixels: read.integer("images.max_pixels", 1..=1 << 30),

@@ -11,6 +11,7 @@ pub struct Config {
     pub adapters: Adapters,
     pub engine: Engine,
     pub cache: Cache,
+    pub results: Results,
     pub images: Images,
     pub storage: Storage,
     pub log: Log,
@@ -105,6 +106,13 @@ pub struct Engine {
 pub struct Cache {
     pub text_max_bytes: usize,
     pub reference_max_bytes: usize,
+}
+
+/// Answers for clients that did not wait.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results {
+    pub ttl: Duration,
+    pub max_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]

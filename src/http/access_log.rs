@@ -17,11 +17,14 @@ use super::{
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_ID_BYTES: usize = 128;
 
 /// A request that has not been answered; dropped unanswered, its client left.
 struct Pending {
     id: HeaderValue,
+    /// Of the client's `traceparent` (W3C Trace Context); empty where there is none.
+    trace: String,
     method: Method,
     path: String,
     /// The route that took it, for metrics: few, whatever paths are asked for.
@@ -51,16 +54,19 @@ impl Pending {
         self.answered = true;
         self.count(&status.to_string());
         let (id, method, path) = (self.id(), &self.method, &self.path);
+        let trace_id = &*self.trace;
         let duration_ms = self.start.elapsed().as_millis() as u64;
         match problem {
-            None => tracing::info!(request.id = id, %method, path, status, duration_ms, "answered"),
+            None => {
+                tracing::info!(request.id = id, trace_id, %method, path, status, duration_ms, "answered")
+            }
             Some(problem) => {
                 let (code, detail) = (problem.code().name(), problem.detail());
                 if status == 500 {
                     let cause = problem.cause_chain();
-                    tracing::error!(request.id = id, %method, path, status, code, cause, duration_ms, "failed");
+                    tracing::error!(request.id = id, trace_id, %method, path, status, code, cause, duration_ms, "failed");
                 } else {
-                    tracing::info!(request.id = id, %method, path, status, code, detail, duration_ms, "refused");
+                    tracing::info!(request.id = id, trace_id, %method, path, status, code, detail, duration_ms, "refused");
                 }
             }
         }
@@ -71,8 +77,9 @@ impl Drop for Pending {
     fn drop(&mut self) {
         if !self.answered {
             let (id, method, path) = (self.id(), &self.method, &self.path);
+            let trace_id = &*self.trace;
             let duration_ms = self.start.elapsed().as_millis() as u64;
-            tracing::info!(request.id = id, %method, path, duration_ms, "the client left");
+            tracing::info!(request.id = id, trace_id, %method, path, duration_ms, "the client left");
             self.count("499");
         }
     }
@@ -82,6 +89,7 @@ pub async fn access_log(mut request: Request, next: Next) -> Response {
     let accept = Accept::of(request.headers());
     let mut pending = Pending {
         id: request_id(request.headers()),
+        trace: trace_id(request.headers()).unwrap_or_default(),
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
         route: route(&request),
@@ -112,6 +120,23 @@ pub async fn access_log(mut request: Request, next: Next) -> Response {
         .headers_mut()
         .insert(X_REQUEST_ID, pending.id.clone());
     response
+}
+
+/// The trace that the request belongs to, where its `traceparent` is one: `00-TRACE-PARENT-FLAGS` in hexadecimal.
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let parts: Vec<_> = headers
+        .get(TRACEPARENT)?
+        .to_str()
+        .ok()?
+        .split('-')
+        .collect();
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let [_, trace, _, _] = parts[..] else {
+        return None;
+    };
+    let valid =
+        trace.len() == 32 && trace.bytes().all(hex) && trace.bytes().any(|byte| byte != b'0');
+    valid.then(|| trace.to_owned())
 }
 
 /// Clients may make up methods; metrics know only the usual ones.

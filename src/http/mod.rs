@@ -17,6 +17,7 @@ mod multipart;
 mod openapi;
 mod problem;
 mod request_id;
+mod results;
 mod score;
 mod scores;
 mod server;

@@ -29,6 +29,7 @@ struct Description;
 pub fn routes() -> OpenApiRouter<HttpState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(edit::edit))
+        .routes(routes!(edit::result, edit::forget))
         .routes(routes!(images::edits))
         .routes(routes!(score::score))
         .routes(routes!(models::models))

@@ -10,6 +10,7 @@ use std::{
 use super::{
     body::BodyLimits,
     edit::{Defaults, FormLimits},
+    results::Results,
     score::ScoreLimits,
     timings::now_secs,
 };
@@ -31,6 +32,8 @@ pub struct Shared {
     pub defaults: Defaults,
     /// Seconds since 1970.
     pub started: u64,
+    /// For clients that come back.
+    pub results: Results,
     draining: AtomicBool,
 }
 
@@ -66,6 +69,7 @@ impl HttpState {
             },
             defaults: (&config.edit).into(),
             started: now_secs(),
+            results: Results::new(config.results.ttl, config.results.max_bytes),
             draining: AtomicBool::new(false),
         }))
     }

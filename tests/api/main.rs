@@ -9,6 +9,7 @@ mod health;
 mod images;
 mod json;
 mod judge;
+mod later;
 mod multipart;
 mod operations;
 mod pictures;

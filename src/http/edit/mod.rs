@@ -5,6 +5,7 @@ mod body;
 mod events;
 mod form;
 mod judging;
+mod later;
 mod plan;
 mod raw;
 mod receipt;
@@ -24,12 +25,14 @@ use answer::EditAnswer;
 use body::{EditBody, EditMultipart};
 use events::EventData;
 use form::PARTS;
+use later::Pending;
 use raw::RawImage;
 
 pub use adapter::AdapterChoice;
 pub use answer::AnswerCandidate;
 pub use form::{EditForm, FormLimits, MAX_SEED, size};
 pub use judging::Judged;
+pub use later::{__path_forget, __path_result, forget, result};
 pub use plan::Defaults;
 pub use receipt::device_name;
 pub use receipt_body::{Dtypes, ReceiptBody};
@@ -58,7 +61,7 @@ use crate::engine::OutputFormat;
     post,
     path = "/v1/edit",
     tag = "edit",
-    params(("cancel-after" = Option<String>, Header, description = "Seconds after which the client no longer waits, from when its body has arrived; the server's own limit if absent or longer. Past it the edit stops at its next step.", pattern = "^[0-9]{1,6}(\\.[0-9]{1,3})?s?$")),
+    params(("prefer" = Option<String>, Header, description = "`respond-async` answers 202 and keeps the answer for later (not with `text/event-stream`)."), ("cancel-after" = Option<String>, Header, description = "Seconds after which the client no longer waits, from when its body has arrived; the server's own limit if absent or longer. Past it the edit stops at its next step.", pattern = "^[0-9]{1,6}(\\.[0-9]{1,3})?s?$")),
     request_body(content(
         (EditBody = "application/json"),
         (EditMultipart = "multipart/form-data"),
@@ -83,6 +86,11 @@ use crate::engine::OutputFormat;
                 ("x-edit-candidates" = String, description = "Of a raw answer with `best_of`: seed and scores of every candidate, as JSON."),
                 ("x-edit-accepted" = bool, description = "Of a raw answer with `min_score`."),
                 ("x-edit-receipt" = String, description = "Of a raw answer: the receipt, as JSON in base64; left out where it is too long for a header."),
+            )),
+        (status = 202, description = "With `Prefer: respond-async`: the edit has its place, the answer will be at `url`.", body = Pending,
+            headers(
+                ("location" = String, description = "Where the answer will be."),
+                ("preference-applied" = String, description = "`respond-async`."),
             )),
         EditProblem,
     ),
@@ -113,6 +121,18 @@ pub async fn edit(
             events::stream(engine, prepared, id, events)
         }));
     }
+    if later::is_wanted(&headers) {
+        return Ok(later::begin(&state, prepared, wanted));
+    }
+    answered(&state, prepared, wanted).await
+}
+
+/// The edit, and its answer in the form that is wanted.
+async fn answered(
+    state: &HttpState,
+    prepared: Prepared,
+    wanted: Wanted,
+) -> Result<Response, Problem> {
     let finished = prepared.edit(&state.engine).await?;
     let answer = move || match wanted {
         Wanted::Raw(_) => raw::raw(finished),

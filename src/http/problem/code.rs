@@ -67,6 +67,7 @@ codes! {
     BodyInterrupted => "body_interrupted", 400, InvalidRequestError, "The body ended early.";
     RouteNotFound => "route_not_found", 404, NotFoundError, "There is nothing at this path.";
     ModelNotFound => "model_not_found", 404, NotFoundError, "The model is not loaded.";
+    ResultNotFound => "result_not_found", 404, NotFoundError, "There is no such result, or it has expired.";
     AdapterNotFound => "adapter_not_found", 404, NotFoundError, "No adapter has that name.";
     MethodNotAllowed => "method_not_allowed", 405, InvalidRequestError, "The path does not know this method.";
     NotAcceptable => "not_acceptable", 406, InvalidRequestError, "Nothing that Accept names can be produced.";

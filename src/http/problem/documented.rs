@@ -28,7 +28,11 @@ const IMAGES: [Code; 5] = [
 
 /// Codes of an edit: all but those of the router and of OpenAI's route.
 pub fn edit_codes() -> Vec<Code> {
-    let router = [Code::RouteNotFound, Code::MethodNotAllowed];
+    let router = [
+        Code::RouteNotFound,
+        Code::MethodNotAllowed,
+        Code::ResultNotFound,
+    ];
     all_but(&[&router[..], &IMAGES].concat())
 }
 
@@ -39,6 +43,7 @@ pub fn images_codes() -> Vec<Code> {
         Code::MethodNotAllowed,
         Code::NotAcceptable,
         Code::ReceiptMismatch,
+        Code::ResultNotFound,
     ])
 }
 
@@ -49,6 +54,7 @@ pub fn score_codes() -> Vec<Code> {
         Code::MethodNotAllowed,
         Code::NotAcceptable,
         Code::ReceiptMismatch,
+        Code::ResultNotFound,
         Code::AdapterNotFound,
         Code::AdapterUnusable,
         Code::StorageUnavailable,
@@ -69,6 +75,8 @@ pub struct NotReadyProblem;
 pub struct EditProblem;
 /// Documents what an image edit can answer.
 pub struct ImagesProblem;
+/// Documents what a kept result can answer: what its edit could, or that there is none.
+pub struct ResultProblem;
 /// Documents what a score can answer.
 pub struct ScoreProblem;
 
@@ -95,6 +103,12 @@ impl IntoResponses for EditProblem {
 impl IntoResponses for ImagesProblem {
     fn responses() -> Responses {
         document(&images_codes())
+    }
+}
+
+impl IntoResponses for ResultProblem {
+    fn responses() -> Responses {
+        document(&[&edit_codes()[..], &[Code::ResultNotFound]].concat())
     }
 }
 

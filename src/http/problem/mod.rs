@@ -14,7 +14,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use code::{Code, Kind};
-pub use documented::{AnyProblem, EditProblem, ImagesProblem, NotReadyProblem, ScoreProblem};
+pub use documented::{
+    AnyProblem, EditProblem, ImagesProblem, NotReadyProblem, ResultProblem, ScoreProblem,
+};
 pub use judge::JudgedFields;
 
 /// Field errors listed in one answer at most.
