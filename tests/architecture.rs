@@ -12,24 +12,38 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("nn", &[]),
     ("world", &[]),
+    ("storage", &[]),
     ("models", &["nn", "world"]), // a bundle for the world knows its words
-    ("adapters", &["nn"]),
+    ("adapters", &["nn", "storage"]),
     ("pipelines", &["models", "nn"]),
     ("engine", &["pipelines", "models", "adapters", "nn"]),
     (
         "training",
         &["pipelines", "models", "adapters", "nn", "world"],
     ),
-    ("http", &["engine", "adapters"]),
+    (
+        "jobs",
+        &[
+            "training",
+            "engine",
+            "adapters",
+            "storage",
+            "pipelines",
+            "world", // draws the demo and regression sets
+        ],
+    ),
+    ("http", &["engine", "adapters", "jobs"]),
     (
         "app",
         &[
             "http",
+            "jobs",
             "engine",
             "training",
             "pipelines",
             "models",
             "adapters",
+            "storage",
             "nn",
         ],
     ),

@@ -13,6 +13,8 @@ mod lora_config;
 mod names;
 mod placed;
 mod read;
+mod registry;
+mod registry_source;
 mod source;
 mod write;
 
@@ -23,6 +25,8 @@ pub use id::AdapterId;
 pub use layout::Layout;
 pub use placed::PlacedAdapter;
 pub use read::{Found, read};
+pub use registry::{Alias, Download, Entry, Registry, RegistryError};
+pub use registry_source::RegistrySource;
 pub use source::{AdapterSource, AdapterSourceError, NoAdapters};
 pub use write::{Target, write};
 

@@ -3,6 +3,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{
     adapters::AdapterError,
+    jobs::JobError,
     models::{
         error::LoadError,
         source::{RefError, SourceError},
@@ -107,6 +108,11 @@ pub enum AppError {
     Thread {
         #[source]
         source: std::io::Error,
+    },
+    #[error("jobs: {source}")]
+    Jobs {
+        #[source]
+        source: JobError,
     },
     #[error("the model could not be started: {cause}")]
     Start {

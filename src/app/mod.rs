@@ -2,6 +2,7 @@
 mod adapter;
 mod editor;
 mod error;
+mod jobs;
 mod judge;
 mod judge_files;
 mod loader;

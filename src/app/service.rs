@@ -5,14 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 
-use super::{AppError, JudgeFiles, Loader, UNTRAINED};
+use super::{AppError, JudgeFiles, Loader, UNTRAINED, jobs};
 use crate::{
-    adapters::{AdapterDirectory, AdapterSource, NoAdapters},
+    adapters::{AdapterDirectory, AdapterSource, NoAdapters, RegistrySource},
     config::{Config, Server},
     engine::{Engine, EngineLimits, Readiness, Resident, Shared},
     http::{self, HttpState},
+    jobs::{Jobs, runner::Runner},
     models::hub::PullProgress,
 };
 
@@ -23,6 +24,8 @@ pub struct Application {
     engine: Engine,
     http: HttpState,
     server: Server,
+    jobs: Jobs,
+    runner: Option<Runner>,
 }
 
 impl Application {
@@ -40,7 +43,8 @@ impl Application {
         let address = listener.local_addr().map_err(bound)?;
         let files = JudgeFiles::read(&config.judge)?;
         let settings = config.clone();
-        let adapters = adapters(&config)?;
+        let jobs = jobs::open(&config).await?;
+        let adapters = adapters(&config, &jobs)?;
         let engine = Engine::start(EngineLimits::from(&config), adapters, move || {
             let loader = Loader::new(&settings, &LogProgress)?;
             Ok::<_, AppError>(Resident {
@@ -66,7 +70,9 @@ impl Application {
         Ok(Self {
             listener,
             address,
-            http: HttpState::new(engine.clone(), &config),
+            http: HttpState::new(engine.clone(), jobs.clone(), &config),
+            runner: jobs::runner(&config, &jobs, engine.gate())?,
+            jobs,
             engine,
             server: config.server,
         })
@@ -82,7 +88,11 @@ impl Application {
     /// # Errors
     /// The model could not be loaded or warmed up.
     pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
-        let engine = self.engine;
+        let (engine, jobs) = (self.engine, self.jobs);
+        let running = self
+            .runner
+            .map(|runner| jobs::start(runner, &engine, jobs.stopping()));
+        let running = running.transpose()?;
         let failed = async {
             match engine.started().await {
                 Readiness::Failed { cause } => AppError::Start { cause },
@@ -96,25 +106,36 @@ impl Application {
         let stop = async {
             stop.await;
             http.drain();
+            jobs.stop();
             tokio::time::sleep(drain_delay).await;
         };
         let served = http::serve(self.listener, http::router(self.http), &self.server, stop);
         tokio::select! {
-            () = served => Ok(()),
-            error = failed => Err(error),
+            () = served => {}
+            error = failed => return Err(error),
         }
+        if let Some(running) = running {
+            // a job that does not end in time goes on from its last checkpoint
+            let _ = tokio::time::timeout(self.server.shutdown_grace, running).await;
+        }
+        Ok(())
     }
 }
 
 /// Where edits find the adapters that they name.
-fn adapters(config: &Config) -> Result<Arc<dyn AdapterSource>, AppError> {
-    let Some(directory) = &config.adapters.directory else {
-        return Ok(Arc::new(NoAdapters));
+fn adapters(config: &Config, jobs: &Jobs) -> Result<Arc<dyn AdapterSource>, AppError> {
+    let other: Arc<dyn AdapterSource> = match &config.adapters.directory {
+        None => Arc::new(NoAdapters),
+        Some(directory) => {
+            let opened = AdapterDirectory::open(directory);
+            Arc::new(opened.map_err(|source| AppError::Adapters { source })?)
+        }
     };
-    let opened = AdapterDirectory::open(directory);
-    Ok(Arc::new(
-        opened.map_err(|source| AppError::Adapters { source })?,
-    ))
+    Ok(Arc::new(RegistrySource {
+        registry: jobs.registry.clone(),
+        runtime: Handle::current(),
+        other,
+    }))
 }
 
 /// Downloads of a service go to its log, one line a file.

@@ -195,7 +195,7 @@ fn app_exit_code(error: &AppError) -> u8 {
         | AppError::Adapter { .. }
         | AppError::BundleJudge { .. }
         | AppError::Start { .. } => NO_MODEL,
-        AppError::Bind { .. } | AppError::Thread { .. } => FAILED,
+        AppError::Bind { .. } | AppError::Thread { .. } | AppError::Jobs { .. } => FAILED,
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long)]
     port: Option<u16>,
-    /// Directory for what the service keeps (this version keeps nothing)
+    /// Directory for what the service keeps (sets, jobs, adapters)
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Judge: a directory in Hugging Face layout, or hf:owner/name[@revision]; else the bundle's own

@@ -6,7 +6,8 @@ use super::{
     layers::Layers,
     reader::Reader,
     values::{
-        Adapters, Cache, Config, Edit, Engine, Images, Judge, Log, Model, Results, Server, Storage,
+        Adapters, Cache, Config, Edit, Engine, Finetune, Images, Judge, Log, Model, Results,
+        Server, Storage,
     },
 };
 
@@ -79,7 +80,10 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
         },
         storage: Storage {
             data_dir: PathBuf::from(read.required_text("storage.data_dir")),
+            database_url: read.optional_text("storage.database_url"),
+            objects_url: read.optional_text("storage.objects_url"),
         },
+        finetune: finetune(&mut read),
         log: Log {
             format: read.choice("log.format"),
             level: read.level("log.level"),
@@ -89,12 +93,45 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
     read.finish(config)
 }
 
+fn finetune(read: &mut Reader) -> Finetune {
+    Finetune {
+        run: read.choice("finetune.run"),
+        recipes_dir: read.optional_text("finetune.recipes_dir").map(Into::into),
+        lease: read.seconds("finetune.lease_secs", 2),
+        checkpoint_interval: read.seconds("finetune.checkpoint_interval_secs", 0),
+        max_rows: read.integer("finetune.max_rows", 1..=1 << 20),
+        max_entries: read.integer("finetune.max_entries", 1..=1 << 20),
+        max_set_bytes: read.integer("finetune.max_set_bytes", 1..=1 << 40),
+        max_ratio: read.integer("finetune.max_ratio", 1..=100_000),
+        holdout: read.number("finetune.holdout", 0.0..=0.9),
+        max_held_out: read.integer("finetune.max_held_out", 1..=4096),
+        regression_edits: read.integer("finetune.regression_edits", 0..=4096),
+        margin: read.number("finetune.margin", -1.0..=1.0),
+        type_margin: read.number("finetune.type_margin", 0.0..=1.0),
+    }
+}
+
 fn cross_checks(read: &mut Reader, config: &Config) {
     if config.images.max_bytes > config.server.max_body_bytes {
         read.issue(
             "images.max_bytes",
             "must not exceed server.max_body_bytes; lower it, or raise the other",
         );
+    }
+    for (key, url, scheme) in [
+        (
+            "storage.database_url",
+            &config.storage.database_url,
+            "postgres",
+        ),
+        ("storage.objects_url", &config.storage.objects_url, "s3://"),
+    ] {
+        if url.as_ref().is_some_and(|url| !url.starts_with(scheme)) {
+            read.issue(
+                key,
+                "must be postgres://.. or s3://.., or empty for the data directory",
+            );
+        }
     }
     if config.model.generator.is_some() && config.model.reference.is_none() {
         read.issue(

@@ -17,8 +17,9 @@ pub use layers::{Given, Layer, Layers, Setting};
 pub(crate) use nearest::nearest;
 pub use reader::Reader;
 pub use values::{
-    Choice, Config, DeviceChoice, DtypeChoice, Edit, Engine, FormatChoice, Images, Judge, Log,
-    LogFormat, Model, OverallChoice, PreprocessChoice, Server, SpellingChoice, Storage,
+    Choice, Config, DeviceChoice, DtypeChoice, Edit, Engine, Finetune, FormatChoice, Images, Judge,
+    Log, LogFormat, Model, OverallChoice, PreprocessChoice, RunChoice, Server, SpellingChoice,
+    Storage,
 };
 
 /// Settings with the layers that they came from.

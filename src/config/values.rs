@@ -14,6 +14,7 @@ pub struct Config {
     pub results: Results,
     pub images: Images,
     pub storage: Storage,
+    pub finetune: Finetune,
     pub log: Log,
 }
 
@@ -127,6 +128,54 @@ pub struct Images {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Storage {
     pub data_dir: PathBuf,
+    /// Of Postgres; `None` is SQLite in `data_dir`.
+    pub database_url: Option<String>,
+    /// `s3://bucket/prefix`; `None` is a folder in `data_dir`.
+    pub objects_url: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finetune {
+    pub run: RunChoice,
+    /// Recipes beside the built-in ones.
+    pub recipes_dir: Option<PathBuf>,
+    /// After this long without a sign of life a job goes to another worker.
+    pub lease: Duration,
+    pub checkpoint_interval: Duration,
+    pub max_rows: usize,
+    pub max_entries: usize,
+    /// Unpacked bytes of a set.
+    pub max_set_bytes: u64,
+    /// Unpacked bytes over packed ones.
+    pub max_ratio: u64,
+    /// Share of the rows that judge an adapter, where a request names none.
+    pub holdout: f64,
+    /// Held-out rows that are edited at most.
+    pub max_held_out: usize,
+    /// Edits of the regression set.
+    pub regression_edits: usize,
+    /// The gain's lower bound must be above it.
+    pub margin: f64,
+    /// No edit type may lose more.
+    pub type_margin: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunChoice {
+    /// Beside the service, in turns with edits.
+    Turns,
+    /// Beside the service, while no edit is there.
+    Idle,
+    /// In `npedit worker` alone.
+    Workers,
+}
+
+impl Choice for RunChoice {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("turns", Self::Turns),
+        ("idle", Self::Idle),
+        ("workers", Self::Workers),
+    ];
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -3,6 +3,7 @@ mod adapters;
 mod admission;
 mod batch;
 mod error;
+mod gate;
 mod meter;
 mod models;
 mod readiness;
@@ -41,6 +42,7 @@ pub use crate::pipelines::{
 pub use adapters::{AdapterBase, AppliedAdapter};
 pub use admission::Permit;
 pub use error::EngineError;
+pub use gate::{DeviceGate, Sharing, Turn, Waits};
 pub use models::{JudgeProfile, Models, Profile, Resident};
 pub use readiness::Readiness;
 pub use request::{Candidate, EditRequest, Edited, EncodedImage, Judging, Scored, Watch};
@@ -116,6 +118,7 @@ pub struct Engine {
     workers: Workers,
     adapters: Arc<Adapters>,
     limits: Arc<EngineLimits>,
+    gate: DeviceGate,
 }
 
 impl Engine {
@@ -135,6 +138,7 @@ impl Engine {
         let (commands, received) = mpsc::channel();
         let (announce, readiness) = watch::channel(Readiness::Loading);
         let admission = Admission::new(limits.queue_depth, limits.edit_timeout);
+        let gate = DeviceGate::default();
         let device = worker::DeviceThread {
             commands: received,
             readiness: announce,
@@ -143,6 +147,7 @@ impl Engine {
                 max_pictures: limits.max_batch,
                 wait: limits.batch_wait,
             },
+            gate: gate.clone(),
         };
         std::thread::Builder::new()
             .name("device".into())
@@ -155,7 +160,13 @@ impl Engine {
             workers: Workers::new(limits.decode_workers),
             adapters: Arc::new(Adapters::new(adapters, limits.adapter_bytes)),
             limits: Arc::new(limits),
+            gate,
         })
+    }
+
+    /// Who has the device when: for what runs beside the service.
+    pub fn gate(&self) -> &DeviceGate {
+        &self.gate
     }
 
     /// A place in the queue; taken before any work for a request.

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    EditError, EngineError, Models, Permit, Readiness, Score, ScoreInput,
+    DeviceGate, EditError, EngineError, Models, Permit, Readiness, Score, ScoreInput,
     admission::Admission,
     batch::{Batching, EditJob, Waiting},
     work::{self, EditWork, JudgedEdit, Left},
@@ -46,6 +46,7 @@ pub(super) struct DeviceThread {
     pub readiness: watch::Sender<Readiness>,
     pub admission: Admission,
     pub batching: Batching,
+    pub gate: DeviceGate,
 }
 
 impl DeviceThread {
@@ -73,9 +74,13 @@ impl DeviceThread {
                 Command::Edit(job) => {
                     let admitted = || served.admission.admitted();
                     let jobs = waiting.gather(job, self.batching, admitted);
+                    let _turn = self.gate.client();
                     served.edits(&mut models, jobs);
                 }
-                Command::Score(job) => served.scores(&mut models, job),
+                Command::Score(job) => {
+                    let _turn = self.gate.client();
+                    served.scores(&mut models, job);
+                }
             }
         }
     }

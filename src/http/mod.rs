@@ -1,11 +1,14 @@
 //! Wire types and handlers: no tensor is seen here.
 mod accept;
 mod access_log;
+mod adapters;
 mod body;
+mod datasets;
 mod deadline;
 mod description;
 mod edit;
 mod fields;
+mod finetune;
 mod health;
 mod image_field;
 mod images;

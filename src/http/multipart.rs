@@ -15,6 +15,8 @@ use super::{
 
 /// More parts than a form has fields are a defect or an attack.
 const MAX_PARTS: usize = 64;
+/// Of a form with a set of images.
+const MAX_NAMED_PARTS: usize = 20_000;
 
 /// How the parts of a form are read; all others are plain text.
 #[derive(Debug)]
@@ -27,42 +29,22 @@ pub struct PartKinds {
     pub structures: &'static [&'static str],
 }
 
+/// One part with the name of its file.
+#[derive(Debug)]
+pub struct NamedPart {
+    pub name: String,
+    pub file_name: Option<String>,
+    pub bytes: Bytes,
+}
+
 /// The parts of one body, in order.
 pub struct Parts(Vec<(String, Bytes)>);
 
 impl Parts {
     /// Splits a body that was read whole.
     pub async fn split(body: Bytes, headers: &HeaderMap) -> Result<Self, Problem> {
-        let mut request = Request::new(Body::from(body));
-        request.headers_mut().clone_from(headers);
-        let malformed = |what: String| {
-            let detail = format!(
-                "The body is not multipart/form-data: {what}. Let an HTTP library write it."
-            );
-            Problem::new(Code::MalformedMultipart, detail)
-        };
-        let multipart = Multipart::from_request(request, &()).await;
-        let mut multipart = multipart.map_err(|error| malformed(error.body_text()))?;
-        let mut parts = Vec::new();
-        while let Some(part) = multipart
-            .next_field()
-            .await
-            .map_err(|error| malformed(error.body_text()))?
-        {
-            if parts.len() == MAX_PARTS {
-                return Err(malformed(format!("it has more than {MAX_PARTS} parts")));
-            }
-            let Some(name) = part.name().map(str::to_owned) else {
-                return Err(malformed("a part has no name".to_owned()));
-            };
-            parts.push((
-                name,
-                part.bytes()
-                    .await
-                    .map_err(|error| malformed(error.body_text()))?,
-            ));
-        }
-        Ok(Self(parts))
+        let parts = split(body, headers, MAX_PARTS).await?.into_iter();
+        Ok(Self(parts.map(|part| (part.name, part.bytes)).collect()))
     }
 
     /// The parts as fields.
@@ -101,4 +83,42 @@ fn value<'a>(name: &str, bytes: &'a [u8], kinds: &PartKinds) -> Result<Json<'a>,
         Err(error) if structure => Err(format!("is not JSON: {error}; send it as JSON text")),
         Err(_) => Ok(Json::Text(Cow::Borrowed(text))),
     }
+}
+
+/// The parts of a form with many files.
+pub async fn named(body: Bytes, headers: &HeaderMap) -> Result<Vec<NamedPart>, Problem> {
+    split(body, headers, MAX_NAMED_PARTS).await
+}
+
+async fn split(body: Bytes, headers: &HeaderMap, max: usize) -> Result<Vec<NamedPart>, Problem> {
+    let mut request = Request::new(Body::from(body));
+    request.headers_mut().clone_from(headers);
+    let malformed = |what: String| {
+        let detail =
+            format!("The body is not multipart/form-data: {what}. Let an HTTP library write it.");
+        Problem::new(Code::MalformedMultipart, detail)
+    };
+    let multipart = Multipart::from_request(request, &()).await;
+    let mut multipart = multipart.map_err(|error| malformed(error.body_text()))?;
+    let mut parts = Vec::new();
+    while let Some(part) = multipart
+        .next_field()
+        .await
+        .map_err(|error| malformed(error.body_text()))?
+    {
+        if parts.len() == max {
+            return Err(malformed(format!("it has more than {max} parts")));
+        }
+        let Some(name) = part.name().map(str::to_owned) else {
+            return Err(malformed("a part has no name".to_owned()));
+        };
+        let file_name = part.file_name().map(str::to_owned);
+        let bytes = part.bytes().await;
+        parts.push(NamedPart {
+            name,
+            file_name,
+            bytes: bytes.map_err(|error| malformed(error.body_text()))?,
+        });
+    }
+    Ok(parts)
 }

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    HttpState, edit, health, images, metrics, models,
+    HttpState, adapters, datasets, edit, finetune, health, images, metrics, models,
     problem::{AnyProblem, ProblemBody},
     score,
 };
@@ -19,6 +19,9 @@ use super::{
     tags(
         (name = "edit", description = "Edit images."),
         (name = "score", description = "Judge edits."),
+        (name = "datasets", description = "Photos and instructions to train on."),
+        (name = "finetune", description = "Train adapters, as durable jobs."),
+        (name = "adapters", description = "What jobs made, and the names that stand for it."),
         (name = "models", description = "What is loaded."),
         (name = "health", description = "For probes."),
     )
@@ -32,6 +35,24 @@ pub fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(edit::result, edit::forget))
         .routes(routes!(images::edits))
         .routes(routes!(score::score))
+        .routes(routes!(datasets::create, datasets::list))
+        .routes(routes!(datasets::get, datasets::delete))
+        .routes(routes!(finetune::submit, finetune::list))
+        .routes(routes!(finetune::get, finetune::delete))
+        .routes(routes!(finetune::act))
+        .routes(routes!(finetune::events))
+        .routes(routes!(finetune::metrics))
+        .routes(routes!(finetune::samples))
+        .routes(routes!(finetune::sample))
+        .routes(routes!(finetune::report))
+        .routes(routes!(adapters::list))
+        .routes(routes!(adapters::get, adapters::delete))
+        .routes(routes!(adapters::weights))
+        .routes(routes!(
+            adapters::get_alias,
+            adapters::put_alias,
+            adapters::delete_alias
+        ))
         .routes(routes!(models::models))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

@@ -14,7 +14,7 @@ use super::{
     score::ScoreLimits,
     timings::now_secs,
 };
-use crate::{config::Config, engine::Engine, telemetry::metrics::collect};
+use crate::{config::Config, engine::Engine, jobs::Jobs, telemetry::metrics::collect};
 
 /// Images of the largest size that one request for scores may hold; smaller ones may be more.
 const IMAGES_AT_ONCE: u64 = 4;
@@ -26,6 +26,7 @@ pub struct HttpState(Arc<Shared>);
 #[derive(Debug)]
 pub struct Shared {
     pub engine: Engine,
+    pub jobs: Jobs,
     pub body_limits: BodyLimits,
     pub form_limits: FormLimits,
     pub score_limits: ScoreLimits,
@@ -45,10 +46,11 @@ impl Shared {
 }
 
 impl HttpState {
-    pub fn new(engine: Engine, config: &Config) -> Self {
+    pub fn new(engine: Engine, jobs: Jobs, config: &Config) -> Self {
         collect();
         Self(Arc::new(Shared {
             engine,
+            jobs,
             body_limits: BodyLimits::new(
                 config.server.max_body_bytes,
                 config.server.request_timeout,

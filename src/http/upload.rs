@@ -4,7 +4,7 @@ use axum::{extract::Request, http::HeaderMap};
 use super::{
     body::{self, BodyLimits, MediaType, Received},
     fields::Fields,
-    multipart::{PartKinds, Parts},
+    multipart::{NamedPart, PartKinds, Parts, named},
     problem::Problem,
 };
 use crate::engine::Engine;
@@ -28,6 +28,18 @@ impl Upload {
             body: body::read(request, limits).await?,
             headers,
         })
+    }
+
+    pub fn media_type(&self) -> MediaType {
+        self.media_type
+    }
+
+    /// The parts of a multipart body, with the names of their files.
+    ///
+    /// # Errors
+    /// The body is no multipart form.
+    pub async fn named_parts(self) -> Result<Vec<NamedPart>, Problem> {
+        named(self.body.bytes.clone(), &self.headers).await
     }
 
     /// Reads the body with `read`, beside the async threads.

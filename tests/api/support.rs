@@ -11,7 +11,9 @@ use npedit::{
     config::{Config, DeviceChoice, Given},
     engine::{Engine, EngineLimits, Models, Readiness},
     http::{HttpState, document, router, serve},
+    jobs::{JobSettings, Jobs},
     models::random::{self, Preset},
+    storage::{Storage, StorageSettings},
 };
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header};
 use serde_json::{Value, json};
@@ -88,9 +90,16 @@ impl Scripted {
             None => Arc::new(NoAdapters),
         };
         let engine = Engine::start(EngineLimits::from(&config), adapters, load).unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let settings = StorageSettings {
+            data_dir: data.path().to_owned(),
+            ..StorageSettings::from(&config.storage)
+        };
+        let storage = Storage::open(&settings).await.unwrap();
+        let jobs = Jobs::new(storage, JobSettings::from(&config));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = router(HttpState::new(engine.clone(), &config));
+        let router = router(HttpState::new(engine.clone(), jobs, &config));
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(async move {
             serve(listener, router, &config.server, async {
@@ -142,6 +151,8 @@ impl Server {
     }
 
     async fn application(mut config: Config) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        config.storage.data_dir = data.path().to_owned();
         config.server.port = 0;
         config.model.device = DeviceChoice::Cpu;
         let application = Application::build(config).await.unwrap();

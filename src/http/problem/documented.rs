@@ -26,25 +26,79 @@ const IMAGES: [Code; 5] = [
     Code::ModelNotFound,
 ];
 
-/// Codes of an edit: all but those of the router and of OpenAI's route.
+/// Codes that only sets, jobs and kept adapters have.
+const JOBS: &[Code] = &[
+    Code::JobNotFound,
+    Code::DatasetNotFound,
+    Code::FileNotFound,
+    Code::JobStateConflict,
+    Code::DatasetInUse,
+    Code::DatasetNameTaken,
+    Code::AdapterInUse,
+    Code::AliasMoved,
+    Code::DatasetUnusable,
+    Code::ArchiveUnusable,
+    Code::IdempotencyKeyReused,
+];
+
+/// Codes of what is kept.
+const STORED: &[Code] = &[Code::StorageUnavailable, Code::Internal];
+
+/// Codes of a body and of its fields.
+const BODY: &[Code] = &[
+    Code::MalformedJson,
+    Code::MalformedMultipart,
+    Code::InvalidRequest,
+    Code::BodyInterrupted,
+    Code::RequestTimeout,
+    Code::RequestTooLarge,
+    Code::UnsupportedMediaType,
+    Code::Overloaded,
+];
+
+const DATASET: &[Code] = &[
+    Code::DatasetNotFound,
+    Code::DatasetInUse,
+    Code::DatasetNameTaken,
+    Code::DatasetUnusable,
+    Code::ArchiveUnusable,
+];
+
+const JOB: &[Code] = &[
+    Code::RouteNotFound,
+    Code::JobNotFound,
+    Code::FileNotFound,
+    Code::JobStateConflict,
+    Code::IdempotencyKeyReused,
+];
+
+const ADAPTER: &[Code] = &[
+    Code::AdapterNotFound,
+    Code::AdapterInUse,
+    Code::AliasMoved,
+    Code::AdapterUnusable,
+];
+
+/// Codes of an edit: all but those of the router, of OpenAI's route and of what is kept.
 pub fn edit_codes() -> Vec<Code> {
     let router = [
         Code::RouteNotFound,
         Code::MethodNotAllowed,
         Code::ResultNotFound,
     ];
-    all_but(&[&router[..], &IMAGES].concat())
+    all_but(&[&router[..], &IMAGES, JOBS].concat())
 }
 
 /// Codes of an image edit: it reads no receipt and no `Accept`.
 pub fn images_codes() -> Vec<Code> {
-    all_but(&[
+    let others = [
         Code::RouteNotFound,
         Code::MethodNotAllowed,
         Code::NotAcceptable,
         Code::ReceiptMismatch,
         Code::ResultNotFound,
-    ])
+    ];
+    all_but(&[&others[..], JOBS].concat())
 }
 
 /// Codes of a score: those of an edit, without receipts and without a choice of the answer's form.
@@ -59,7 +113,7 @@ pub fn score_codes() -> Vec<Code> {
         Code::AdapterUnusable,
         Code::StorageUnavailable,
     ];
-    all_but(&[&others[..], &IMAGES].concat())
+    all_but(&[&others[..], &IMAGES, JOBS].concat())
 }
 
 fn all_but(others: &[Code]) -> Vec<Code> {
@@ -79,6 +133,15 @@ pub struct ImagesProblem;
 pub struct ResultProblem;
 /// Documents what a score can answer.
 pub struct ScoreProblem;
+
+/// Documents what everything that is kept can answer.
+pub struct StoredProblem;
+/// Documents what a request about sets can answer.
+pub struct DatasetProblem;
+/// Documents what a request about jobs can answer.
+pub struct JobProblem;
+/// Documents what a request about kept adapters can answer.
+pub struct StoredAdapterProblem;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
@@ -115,6 +178,30 @@ impl IntoResponses for ResultProblem {
 impl IntoResponses for ScoreProblem {
     fn responses() -> Responses {
         document(&score_codes())
+    }
+}
+
+impl IntoResponses for StoredProblem {
+    fn responses() -> Responses {
+        document(STORED)
+    }
+}
+
+impl IntoResponses for DatasetProblem {
+    fn responses() -> Responses {
+        document(&[STORED, BODY, DATASET].concat())
+    }
+}
+
+impl IntoResponses for JobProblem {
+    fn responses() -> Responses {
+        document(&[STORED, BODY, DATASET, JOB].concat())
+    }
+}
+
+impl IntoResponses for StoredAdapterProblem {
+    fn responses() -> Responses {
+        document(&[STORED, BODY, ADAPTER].concat())
     }
 }
 

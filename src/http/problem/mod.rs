@@ -2,6 +2,7 @@
 mod code;
 mod convert;
 mod documented;
+mod jobs;
 mod judge;
 
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use utoipa::ToSchema;
 
 pub use code::{Code, Kind};
 pub use documented::{
-    AnyProblem, EditProblem, ImagesProblem, NotReadyProblem, ResultProblem, ScoreProblem,
+    AnyProblem, DatasetProblem, EditProblem, ImagesProblem, JobProblem, NotReadyProblem,
+    ResultProblem, ScoreProblem, StoredAdapterProblem, StoredProblem,
 };
 pub use judge::JudgedFields;
 

@@ -74,6 +74,22 @@ pub trait Observer {
 
     /// Asked after every step: breaking off writes a checkpoint first.
     fn go_on(&mut self) -> ControlFlow<()>;
+
+    /// Asked before every pass of a step, and may wait; breaking off drops the step
+    /// ([`super::error::TrainingError::Interrupted`]).
+    fn turn(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    /// Whether a checkpoint is wanted after this step, beside the recipe's.
+    fn wants_checkpoint(&mut self) -> bool {
+        false
+    }
+
+    /// Whether pictures are wanted after this step, beside the recipe's.
+    fn wants_samples(&mut self) -> bool {
+        false
+    }
 }
 
 /// How a run ended.
@@ -109,7 +125,8 @@ pub fn run(
     let samples = Samples::new(recipe, models, sets, &generator)?;
     let every = recipe.samples.every;
     let mut show = |trainer: &Trainer, observer: &mut dyn Observer| {
-        if every.is_some_and(|every| trainer.done().is_multiple_of(every)) {
+        let due = every.is_some_and(|every| trainer.done().is_multiple_of(every));
+        if observer.wants_samples() || due {
             observer.hear(&Event::Samples(&samples.draw(trainer, directory)?));
         }
         Ok(())

@@ -117,7 +117,7 @@ fn adapter(
     }
     let config = AdapterConfig {
         scaling: Scaling::Standard,
-        base: Some(models.bundle.identity.sha256.clone()),
+        base: Some(models.source.generator_sha256()?),
     };
     Ok(Adapter::new(pairs, config)?)
 }

@@ -1,5 +1,5 @@
 //! The steps of a run, with a checkpoint every so often.
-use std::{ops::ControlFlow, path::PathBuf};
+use std::path::PathBuf;
 
 use super::{Event, Observer, RunDirectory, RunError, RunResult};
 use crate::training::trainer::Trainer;
@@ -38,12 +38,14 @@ pub(super) fn go(
 ) -> RunResult<Gone> {
     let mut written = directory.checkpoints().newest()?.map(|found| found.path);
     while !trainer.is_through() {
-        let report = trainer.step(&mut || ControlFlow::Continue(()))?;
+        let report = trainer.step(&mut || observer.turn())?;
         directory.append(&report)?;
         observer.hear(&Event::Step(&report));
         let done = trainer.done();
         let stop = observer.go_on().is_break();
-        let due = done.is_multiple_of(checkpoint_every) || trainer.is_through();
+        let due = observer.wants_checkpoint()
+            || done.is_multiple_of(checkpoint_every)
+            || trainer.is_through();
         // what a skipped step leaves may be what made it spike
         if stop || due && report.skipped.is_none() {
             let path = directory.checkpoints().write(done, &trainer.state())?;

@@ -1,0 +1,118 @@
+//! The fields of a request for a job.
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use crate::{
+    http::{
+        datasets::{DatasetItem, items},
+        fields::{Fields, Need},
+        json::Json,
+        multipart::PartKinds,
+        problem::{Code, Problem},
+    },
+    jobs::{FinetuneRequest, datasets::Item},
+};
+
+/// A request for a job.
+#[derive(ToSchema)]
+#[schema(as = FinetuneBody)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "describes the fields for the OpenAPI; `FinetuneForm` reads them"
+)]
+pub struct FinetuneBody {
+    /// Id or name of a set; `demo` is built in. Or send `items`.
+    #[schema(example = "demo")]
+    pub dataset: Option<String>,
+    /// Rows with their images, kept as a set of their own.
+    pub items: Option<Vec<DatasetItem>>,
+    /// Name of a recipe; `finetune-demo` where it is absent.
+    #[schema(example = "finetune-demo")]
+    pub recipe: Option<String>,
+    /// Any of `steps`, `lr`, `rank`, `k` (steps of the unrolled path), `seed`, `holdout` and `weights` (of the losses, by name).
+    pub overrides: Option<Map<String, Value>>,
+    /// Alias that the adapter gets if it passes the gate.
+    #[schema(example = "best")]
+    pub publish_as: Option<String>,
+    /// `true` answers what would be run, and queues nothing.
+    pub validate_only: Option<bool>,
+}
+
+pub const PARTS: PartKinds = PartKinds {
+    files: &[],
+    values: &["validate_only"],
+    structures: &["overrides"],
+};
+
+/// A request, read.
+#[derive(Debug)]
+pub struct FinetuneForm {
+    pub request: FinetuneRequest,
+    pub items: Option<Vec<Item>>,
+    pub validate_only: bool,
+    /// Hash of everything that was asked for.
+    pub fingerprint: String,
+}
+
+impl FinetuneForm {
+    pub fn read(mut fields: Fields<'_>) -> Result<Self, Problem> {
+        let mut text = |name| fields.text(name, Need::Optional).map(Cow::into_owned);
+        let (dataset, recipe) = (text("dataset"), text("recipe"));
+        let publish_as = text("publish_as");
+        let items = items(&mut fields, Need::Optional);
+        let overrides = match fields.take("overrides", Need::Optional) {
+            None => Map::new(),
+            Some(Json::Object(entries)) => object(entries),
+            Some(other) => {
+                let message = format!("must be an object, not {}", other.type_name());
+                fields.refuse("overrides", message);
+                Map::new()
+            }
+        };
+        let validate_only = fields.boolean("validate_only", Need::Optional);
+        let given = dataset.is_some() || fields.errors.iter().any(|e| e.pointer == "/dataset");
+        if given == items.is_some() {
+            fields.refuse(
+                "dataset",
+                "is missing, or given beside items; send one of the two",
+            );
+        }
+        let refused = |errors| Problem::fields(Code::InvalidRequest, errors);
+        fields.finish().map_err(refused)?;
+        let request = FinetuneRequest {
+            dataset: dataset.unwrap_or_default(),
+            recipe,
+            overrides,
+            publish_as,
+        };
+        let hash = Sha256::digest(format!("{request:?} {items:?}"));
+        Ok(Self {
+            request,
+            items,
+            validate_only: validate_only.unwrap_or_default(),
+            fingerprint: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+}
+
+fn object(entries: Vec<(Cow<'_, str>, Json<'_>)>) -> Map<String, Value> {
+    let entries = entries.into_iter();
+    entries
+        .map(|(name, value)| (name.into_owned(), plain(value)))
+        .collect()
+}
+
+fn plain(value: Json<'_>) -> Value {
+    match value {
+        Json::Null => Value::Null,
+        Json::Bool(value) => value.into(),
+        Json::Number(value) => Value::Number(value),
+        Json::Text(text) => text.into_owned().into(),
+        Json::List(list) => list.into_iter().map(plain).collect(),
+        Json::Object(entries) => Value::Object(object(entries)),
+    }
+}

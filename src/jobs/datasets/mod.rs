@@ -1,0 +1,206 @@
+//! Instruction sets that clients send: read, checked, kept, and laid out for a run.
+mod archive;
+mod captions;
+mod demo;
+mod error;
+mod report;
+mod rows;
+mod table;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sqlx::{Row, any::AnyRow};
+use uuid::Uuid;
+
+pub use self::{
+    archive::{ArchiveLimits, unpack},
+    demo::DEMO,
+    error::{DatasetError, LineProblem},
+    report::{LineNote, Report},
+    rows::{Item, SentRow},
+    table::find_table,
+};
+use super::{JobError, JobResult};
+use crate::{
+    pipelines::image::ImageLimits,
+    storage::{Storage, StorageError},
+};
+
+/// Files by their path inside of what was sent.
+pub type SentFiles = BTreeMap<String, Vec<u8>>;
+
+/// The sets that are kept.
+#[derive(Clone, Debug)]
+pub struct Datasets {
+    storage: Storage,
+    limits: SetLimits,
+}
+
+/// What bounds a set.
+#[derive(Clone, Debug)]
+pub struct SetLimits {
+    pub archive: ArchiveLimits,
+    pub images: ImageLimits,
+    pub max_rows: usize,
+}
+
+/// One kept set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    pub id: String,
+    pub name: String,
+    /// Milliseconds since 1970.
+    pub created: i64,
+    pub report: Report,
+}
+
+/// What a client sent.
+#[derive(Debug)]
+pub enum Sent {
+    /// A zip or tar with one JSONL or CSV file, and the images that it names.
+    Archive(Vec<u8>),
+    /// The table and the images apart.
+    Files(SentFiles),
+    /// Rows with their images in them.
+    Items(Vec<Item>),
+}
+
+const ROWS: &str = "rows.jsonl";
+
+impl Datasets {
+    pub fn new(storage: Storage, limits: SetLimits) -> Self {
+        Self { storage, limits }
+    }
+
+    pub fn limits(&self) -> &SetLimits {
+        &self.limits
+    }
+
+    /// Checks what was sent and keeps it.
+    ///
+    /// # Errors
+    /// [`DatasetError`], or no storage.
+    pub async fn create(&self, name: &str, sent: Sent) -> JobResult<Dataset> {
+        let limits = self.limits.clone();
+        let read = move || rows::read(sent, &limits);
+        let checked = tokio::task::spawn_blocking(read).await;
+        let checked = checked.map_err(|_| DatasetError::Defect)??;
+        let id = format!("set-{}", Uuid::now_v7().simple());
+        self.keep(&id, name, checked).await
+    }
+
+    async fn keep(&self, id: &str, name: &str, set: rows::Checked) -> JobResult<Dataset> {
+        let objects = &self.storage.objects;
+        for (file, bytes) in set.images {
+            objects.put(&format!("datasets/{id}/{file}"), bytes).await?;
+        }
+        objects
+            .put(&format!("datasets/{id}/{ROWS}"), set.rows.into_bytes())
+            .await?;
+        let now = self.storage.database.now_ms().await?;
+        let insert = "INSERT INTO datasets (id, name, created, report) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        let report = serde_json::to_string(&set.report).unwrap_or_default();
+        let insert = sqlx::query(insert).bind(id).bind(name).bind(now);
+        let insert = insert.bind(report).execute(self.storage.database.pool());
+        if insert.await?.rows_affected() == 0 && name != DEMO {
+            objects.delete_folder(&format!("datasets/{id}")).await?;
+            return Err(DatasetError::NameTaken { name: name.into() }.into());
+        }
+        self.dataset(name).await
+    }
+
+    /// By id or name; [`DEMO`] is drawn when it is first asked for.
+    ///
+    /// # Errors
+    /// [`JobError::UnknownDataset`], or no storage.
+    pub async fn dataset(&self, name: &str) -> JobResult<Dataset> {
+        let select = "SELECT id, name, created, report FROM datasets WHERE id = $1 OR name = $1";
+        let select = sqlx::query(select).bind(name);
+        let row = select.fetch_optional(self.storage.database.pool()).await?;
+        match row {
+            Some(row) => Dataset::of_row(&row),
+            None if name == DEMO => {
+                let drawn = tokio::task::spawn_blocking(demo::draw).await;
+                let drawn = drawn.map_err(|_| DatasetError::Defect)??;
+                Box::pin(self.keep(demo::ID, DEMO, drawn)).await
+            }
+            None => Err(JobError::UnknownDataset { name: name.into() }),
+        }
+    }
+
+    /// Newest first.
+    ///
+    /// # Errors
+    /// No database.
+    pub async fn list(&self) -> JobResult<Vec<Dataset>> {
+        let select = "SELECT id, name, created, report FROM datasets ORDER BY created DESC, id";
+        let rows = sqlx::query(select).fetch_all(self.storage.database.pool());
+        rows.await?.iter().map(Dataset::of_row).collect()
+    }
+
+    /// Takes a set away that no living job needs.
+    ///
+    /// # Errors
+    /// [`JobError::DatasetInUse`], [`JobError::UnknownDataset`], or no storage.
+    pub async fn delete(&self, name: &str) -> JobResult<()> {
+        let Dataset { id, name, .. } = self.dataset(name).await?;
+        let living = "SELECT id FROM jobs WHERE dataset = $1 AND status IN ('queued', 'running', 'paused', 'cancelling')";
+        let mut tx = self.storage.database.begin().await?;
+        let job = sqlx::query(living).bind(&id).fetch_optional(&mut *tx);
+        if let Some(row) = job.await? {
+            let job = row.try_get(0)?;
+            return Err(JobError::DatasetInUse { name, job });
+        }
+        let delete = sqlx::query("DELETE FROM datasets WHERE id = $1").bind(&id);
+        delete.execute(&mut *tx).await?;
+        tx.commit().await?;
+        let folder = format!("datasets/{id}");
+        Ok(self.storage.objects.delete_folder(&folder).await?)
+    }
+
+    /// Writes the set into `folder`; answers the file of its rows.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or no storage.
+    pub async fn lay_out(&self, id: &str, folder: &Path) -> JobResult<PathBuf> {
+        let unwritable = |source| StorageError::Directory {
+            path: folder.to_owned(),
+            source,
+        };
+        let objects = &self.storage.objects;
+        let prefix = format!("datasets/{id}");
+        for file in objects.list(&prefix).await? {
+            let bytes = objects.get(&format!("{prefix}/{file}")).await?;
+            let path = folder.join(&file);
+            let parent = path.parent().unwrap_or(folder);
+            fs::create_dir_all(parent).map_err(unwritable)?;
+            fs::write(&path, bytes.unwrap_or_default()).map_err(unwritable)?;
+        }
+        Ok(folder.join(ROWS))
+    }
+}
+
+impl Dataset {
+    fn of_row(row: &AnyRow) -> JobResult<Self> {
+        let id: String = row.try_get(0)?;
+        let report: String = row.try_get(3)?;
+        let report = serde_json::from_str(&report).map_err(|error| StorageError::Unreadable {
+            table: "dataset",
+            key: id.clone(),
+            problem: error.to_string(),
+        })?;
+        Ok(Self {
+            name: row.try_get(1)?,
+            created: row.try_get(2)?,
+            id,
+            report,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! What a job is to do, as it was asked for and compiled.
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Everything that a worker needs to know; the same whichever machine reads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Id of the dataset.
+    pub dataset: String,
+    /// What the recipe is called.
+    pub recipe: String,
+    /// What was asked for over it.
+    pub overrides: Map<String, Value>,
+    /// The recipe's text with everything that a job sets.
+    pub recipe_toml: String,
+    /// Share of the rows that are not trained on, 0..1.
+    pub holdout: f64,
+    /// Alias that a better adapter gets.
+    pub publish_as: Option<String>,
+}

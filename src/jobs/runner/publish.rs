@@ -1,0 +1,62 @@
+//! The end of a job that was trained: everything about it becomes visible at once.
+use serde_json::json;
+
+use super::{Runner, training::Trained};
+use crate::{
+    adapters::Alias,
+    jobs::{Claim, JobResult, Outcome, Status, failure_point},
+};
+
+impl Runner {
+    /// Stores the adapter, then enters it, moves the alias where the gate lets it, and ends the job, in one transaction.
+    pub(super) async fn publish(
+        &self,
+        claim: &Claim,
+        trained: &Trained,
+        seen: Option<&Alias>,
+    ) -> JobResult<()> {
+        let (jobs, job) = (&self.jobs, &claim.job);
+        let registry = &jobs.registry;
+        let id = trained.adapter.id().as_str();
+        let objects = &jobs.storage.objects;
+        let report = format!("{}/report.html", job.folder());
+        objects.put(&report, trained.report.clone()).await?;
+        let bytes = registry.store_files(&trained.adapter).await?;
+        failure_point::reach("adapter_stored");
+
+        let (mut promoted, mut reasons) = trained.comparison.decide(&jobs.settings.gate);
+        let gate = serde_json::to_value(&trained.comparison).unwrap_or_default();
+        let dataset = jobs.datasets.dataset(&job.plan.dataset).await?;
+        let lineage = json!({
+            "job": job.id,
+            "dataset": {"id": dataset.id, "name": dataset.name, "sha256": dataset.report.sha256},
+            "recipe": job.plan.recipe,
+            "overrides": job.plan.overrides,
+            "base": trained.adapter.config().base,
+            "metrics": gate,
+        });
+        let mut tx = jobs.storage.database.begin().await?;
+        registry.enter(&mut tx, (id, bytes), &lineage).await?;
+        if let (true, Some(seen)) = (promoted, seen)
+            && !registry.move_in(&mut tx, seen, id).await?
+        {
+            promoted = false;
+            reasons.push(format!(
+                "the alias {:?} was moved while the job ran; move it by hand where this adapter is to have it",
+                seen.name
+            ));
+        }
+        let outcome = Outcome::Trained {
+            adapter: id.to_owned(),
+            promoted,
+            reasons,
+            gate,
+        };
+        let end = (Status::Succeeded, Some(&outcome));
+        jobs.queue.end(&mut tx, claim, end).await?;
+        failure_point::reach("before_commit");
+        tx.commit().await?;
+        failure_point::reach("after_commit");
+        Ok(())
+    }
+}

@@ -1,0 +1,385 @@
+use std::time::Duration;
+
+use serde_json::{Map, json};
+
+use super::*;
+use crate::{
+    config::{Config, Given},
+    storage::{DatabaseChoice, ObjectsChoice, StorageSettings},
+};
+
+const LEASE: Duration = Duration::from_secs(60);
+const NONE: Duration = Duration::ZERO;
+
+struct Place {
+    jobs: Jobs,
+    _folder: tempfile::TempDir,
+}
+
+/// On Postgres where `NPEDIT_TEST_POSTGRES` names a database: every test cleans it first, so they run one by one then.
+async fn place() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let postgres = std::env::var("NPEDIT_TEST_POSTGRES").ok();
+    let database = match postgres {
+        None => DatabaseChoice::Embedded,
+        Some(url) => DatabaseChoice::Postgres(url),
+    };
+    let settings = StorageSettings {
+        data_dir: folder.path().to_owned(),
+        database,
+        objects: ObjectsChoice::Embedded,
+    };
+    let storage = Storage::open(&settings).await.unwrap();
+    for table in [
+        "jobs",
+        "events",
+        "idempotency",
+        "aliases",
+        "adapters",
+        "datasets",
+    ] {
+        let delete = sqlx::AssertSqlSafe(format!("DELETE FROM {table}"));
+        sqlx::query(delete)
+            .execute(storage.database.pool())
+            .await
+            .unwrap();
+    }
+    let config = Config::load(&Given::default()).unwrap().config;
+    Place {
+        jobs: Jobs::new(storage, JobSettings::from(&config)),
+        _folder: folder,
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        dataset: "set-1".into(),
+        recipe: "mine".into(),
+        overrides: Map::new(),
+        recipe_toml: "steps = 5".into(),
+        holdout: 0.2,
+        publish_as: None,
+    }
+}
+
+impl Place {
+    async fn submit(&self) -> Job {
+        match self.jobs.queue.submit(&plan(), 5, None).await.unwrap() {
+            Submitted::New(job) | Submitted::Again(job) => job,
+        }
+    }
+
+    async fn claim(&self, lease: Duration) -> Option<Claim> {
+        self.jobs.queue.claim("w", lease).await.unwrap()
+    }
+
+    async fn kinds(&self, id: &str) -> Vec<String> {
+        let events = self.jobs.queue.events(id, 0).await.unwrap();
+        let numbers: Vec<i64> = events.iter().map(|event| event.seq).collect();
+        assert_eq!(numbers, (1..=events.len() as i64).collect::<Vec<_>>());
+        events.into_iter().map(|event| event.kind).collect()
+    }
+}
+
+#[tokio::test]
+async fn jobs_are_claimed_once_in_order_and_tell_every_step_once() {
+    let place = place().await;
+    let (first, second) = (place.submit().await, place.submit().await);
+    let one = place.claim(LEASE).await.unwrap();
+    let two = place.claim(LEASE).await.unwrap();
+    assert_eq!((&one.job.id, &two.job.id), (&first.id, &second.id));
+    assert!(place.claim(LEASE).await.is_none());
+    let queue = &place.jobs.queue;
+    for step in [1, 2, 2, 1, 3] {
+        queue
+            .reached(&one, (Reached::Step, step), json!({"step": step}))
+            .await
+            .unwrap();
+    }
+    queue
+        .reached(&one, (Reached::Checkpoint, 3), json!({}))
+        .await
+        .unwrap();
+    let job = queue.job(&first.id).await.unwrap();
+    assert_eq!(
+        (job.step, job.checkpoint_step, job.status),
+        (3, 3, Status::Running)
+    );
+    queue.leave(&one, Status::Succeeded, None).await.unwrap();
+    let kinds = place.kinds(&first.id).await;
+    assert_eq!(
+        kinds,
+        [
+            "queued",
+            "started",
+            "step",
+            "step",
+            "step",
+            "checkpoint",
+            "succeeded"
+        ]
+    );
+    let listed = queue.list(None, "", 10).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    let after = queue.list(None, &second.id, 10).await.unwrap();
+    assert_eq!(after[0].id, first.id);
+    assert_eq!(
+        queue
+            .list(Some(Status::Running), "", 10)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    queue.delete(&first.id).await.unwrap();
+    assert!(matches!(
+        queue.job(&first.id).await,
+        Err(JobError::UnknownJob { .. })
+    ));
+    let running = queue.delete(&second.id).await;
+    assert!(matches!(running, Err(JobError::WrongState { .. })));
+}
+
+#[tokio::test]
+async fn whoever_lost_the_lease_writes_nothing_more() {
+    let place = place().await;
+    let queue = &place.jobs.queue;
+    let job = place.submit().await;
+    let stale = place.claim(NONE).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    queue.expire().await.unwrap();
+    let fresh = place.claim(LEASE).await.unwrap();
+    assert_eq!((stale.epoch, fresh.epoch), (1, 2));
+    let fenced = |result: JobResult<()>| assert!(matches!(result, Err(JobError::Fenced { .. })));
+    fenced(queue.keep(&stale, LEASE).await.map(drop));
+    fenced(queue.reached(&stale, (Reached::Step, 1), json!({})).await);
+    fenced(
+        queue
+            .reached(&stale, (Reached::Checkpoint, 1), json!({}))
+            .await,
+    );
+    fenced(queue.leave(&stale, Status::Succeeded, None).await);
+    queue
+        .reached(&fresh, (Reached::Step, 1), json!({}))
+        .await
+        .unwrap();
+    queue.leave(&fresh, Status::Succeeded, None).await.unwrap();
+    fenced(queue.keep(&fresh, LEASE).await.map(drop));
+    let kinds = place.kinds(&job.id).await;
+    assert_eq!(
+        kinds,
+        [
+            "queued",
+            "started",
+            "lease_expired",
+            "started",
+            "step",
+            "succeeded"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn three_tries_that_die_without_a_checkpoint_end_a_job_and_progress_counts_anew() {
+    let place = place().await;
+    let queue = &place.jobs.queue;
+    let job = place.submit().await;
+    let mut tries = 0;
+    while let Some(claim) = place.claim(NONE).await {
+        tries += 1;
+        if tries == 2 {
+            queue
+                .reached(&claim, (Reached::Checkpoint, 1), json!({}))
+                .await
+                .unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        queue.expire().await.unwrap();
+    }
+    // 1 barren, 1 with a checkpoint, then 3 barren ones in a row
+    assert_eq!(tries, 2 + BARREN_TRIES);
+    let job = queue.job(&job.id).await.unwrap();
+    let Some(Outcome::Failed { code, .. }) = job.outcome else {
+        panic!("{job:?}")
+    };
+    assert_eq!(
+        (code, job.status),
+        (FailureCode::DeadLetter, Status::Failed)
+    );
+    assert!(job.finished >= job.started && job.started > 0);
+}
+
+#[tokio::test]
+async fn clients_pause_resume_and_cancel() {
+    let place = place().await;
+    let queue = &place.jobs.queue;
+    let job = place.submit().await;
+    let act = async |action| queue.act(&job.id, action).await;
+    let refused = |result: JobResult<Job>, status| match result {
+        Err(JobError::WrongState { status: found, .. }) => assert_eq!(found, status),
+        other => panic!("{other:?}"),
+    };
+    refused(act(Action::Resume).await, Status::Queued);
+    refused(act(Action::SaveNow).await, Status::Queued);
+    assert_eq!(act(Action::Pause).await.unwrap().status, Status::Paused);
+    assert!(place.claim(LEASE).await.is_none());
+    assert_eq!(act(Action::Pause).await.unwrap().status, Status::Paused);
+    assert_eq!(act(Action::Resume).await.unwrap().status, Status::Queued);
+    let claim = place.claim(LEASE).await.unwrap();
+    let paused = act(Action::Pause).await.unwrap();
+    assert!(paused.pause_wanted && paused.status == Status::Running);
+    act(Action::SaveNow).await.unwrap();
+    act(Action::SampleNow).await.unwrap();
+    let wishes = queue.keep(&claim, LEASE).await.unwrap();
+    let expected = Wishes {
+        cancel: false,
+        pause: true,
+        saves: 1,
+        samples: 1,
+    };
+    assert_eq!(wishes, expected);
+    assert_eq!(
+        act(Action::Cancel).await.unwrap().status,
+        Status::Cancelling
+    );
+    assert_eq!(
+        act(Action::Cancel).await.unwrap().status,
+        Status::Cancelling
+    );
+    assert!(queue.keep(&claim, LEASE).await.unwrap().cancel);
+    // too late to succeed
+    let late = queue.leave(&claim, Status::Succeeded, None).await;
+    assert!(matches!(late, Err(JobError::Fenced { .. })));
+    queue.leave(&claim, Status::Cancelled, None).await.unwrap();
+    refused(act(Action::Pause).await, Status::Cancelled);
+    assert_eq!(act(Action::Cancel).await.unwrap().status, Status::Cancelled);
+    place.kinds(&job.id).await;
+    let unknown = queue.act("ftjob-0", Action::Cancel).await;
+    assert!(matches!(unknown, Err(JobError::UnknownJob { .. })));
+}
+
+#[tokio::test]
+async fn a_key_makes_one_job_however_often_it_comes() {
+    let place = place().await;
+    let queue = &place.jobs.queue;
+    let once = Idempotency {
+        key: "k".into(),
+        fingerprint: "f".into(),
+    };
+    let submit = async |once: &Idempotency| queue.submit(&plan(), 5, Some(once)).await;
+    let Submitted::New(job) = submit(&once).await.unwrap() else {
+        panic!()
+    };
+    let Submitted::Again(again) = submit(&once).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(again.id, job.id);
+    let other = Idempotency {
+        fingerprint: "g".into(),
+        ..once
+    };
+    assert!(matches!(submit(&other).await, Err(JobError::KeyReused)));
+    assert_eq!(queue.list(None, "", 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_process_that_is_alone_takes_over_at_once() {
+    let place = place().await;
+    if !place.jobs.storage.is_alone() {
+        return;
+    }
+    let job = place.submit().await;
+    place.claim(LEASE).await.unwrap();
+    place
+        .jobs
+        .storage
+        .objects
+        .put("datasets/set-lost/rows.jsonl", vec![1])
+        .await
+        .unwrap();
+    place.jobs.recover().await.unwrap();
+    let found = place.jobs.queue.job(&job.id).await.unwrap();
+    assert_eq!(found.status, Status::Queued);
+    assert!(
+        place
+            .jobs
+            .storage
+            .objects
+            .list("datasets")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn sets_are_kept_laid_out_and_deleted_only_when_unused() {
+    let place = place().await;
+    let sets = &place.jobs.datasets;
+    let demo = sets.dataset("demo").await.unwrap();
+    assert_eq!(sets.dataset(&demo.id).await.unwrap(), demo);
+    let folder = tempfile::tempdir().unwrap();
+    let rows = sets.lay_out(&demo.id, folder.path()).await.unwrap();
+    let limits = &sets.limits().images;
+    let read = crate::training::instruction_set::InstructionSet::read(
+        &rows,
+        limits,
+        crate::training::instruction_set::BadPictures::Refuse,
+    );
+    assert_eq!(read.unwrap().rows.len() as u64, demo.report.rows);
+    let mut plan = plan();
+    plan.dataset = demo.id.clone();
+    let queue = &place.jobs.queue;
+    let Submitted::New(job) = queue.submit(&plan, 1, None).await.unwrap() else {
+        panic!()
+    };
+    assert!(matches!(
+        sets.delete("demo").await,
+        Err(JobError::DatasetInUse { .. })
+    ));
+    queue.act(&job.id, Action::Cancel).await.unwrap();
+    sets.delete("demo").await.unwrap();
+    assert!(
+        place
+            .jobs
+            .storage
+            .objects
+            .list("datasets")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(matches!(
+        sets.dataset("no").await,
+        Err(JobError::UnknownDataset { .. })
+    ));
+}
+
+#[tokio::test]
+async fn aliases_move_only_from_where_they_were_seen() {
+    let place = place().await;
+    let registry = &place.jobs.registry;
+    let database = &place.jobs.storage.database;
+    let mut tx = database.begin().await.unwrap();
+    for id in ["a", "b"] {
+        registry.enter(&mut tx, (id, 1), &json!({})).await.unwrap();
+        registry.enter(&mut tx, (id, 1), &json!({})).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let new = registry.alias("best").await.unwrap();
+    let first = registry.move_alias(&new, "a").await.unwrap();
+    assert_eq!(
+        (first.version, registry.entry("best").await.unwrap().id),
+        (1, "a".into())
+    );
+    let stale = registry.move_alias(&new, "b").await.unwrap_err();
+    assert!(stale.to_string().contains("version 1, not 0"), "{stale}");
+    registry.move_alias(&first, "b").await.unwrap();
+    let used = registry.delete("best").await.unwrap_err();
+    assert!(used.to_string().contains("in use"), "{used}");
+    registry.delete("a").await.unwrap();
+    assert!(registry.entry("a").await.is_err());
+    for name in ["", "A", "../x", "-a", &"a".repeat(65), &"a".repeat(64)] {
+        assert!(registry.alias(name).await.is_err(), "{name}");
+    }
+}
