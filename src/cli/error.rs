@@ -7,6 +7,7 @@ use crate::{
     app::AppError,
     config::ConfigError,
     models::{
+        error::LoadError,
         random::RandomBundleError,
         source::{RefError, SourceError},
     },
@@ -39,6 +40,8 @@ pub(super) enum CliError {
     Source(#[from] SourceError),
     #[error(transparent)]
     App(#[from] AppError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
     #[error(transparent)]
     Adapter(#[from] AdapterError),
     #[error("{} is not an empty directory; choose one that does not exist yet", .0.display())]
@@ -148,7 +151,7 @@ impl CliError {
             Self::Run(error) => run_exit_code(error),
             Self::Stopped { .. } => STOPPED,
             Self::NotFitted(error) => fit_exit_code(&error.source),
-            Self::Source(_) | Self::NoJudge => NO_MODEL,
+            Self::Source(_) | Self::Load(_) | Self::NoJudge => NO_MODEL,
             Self::Adapter(AdapterError::Write { .. }) => FAILED,
             Self::Adapter(_) => BAD_INPUT,
             Self::App(error) => app_exit_code(error),

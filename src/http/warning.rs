@@ -7,7 +7,7 @@ use crate::engine::{EditWarning, ImageWarning, ScoreWarning};
 /// Something that was honoured only in part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AnswerWarning {
-    /// `instruction_truncated`, `aspect_changed`, `colour_profile_ignored`, `sizes_differ`, `object_missing` or
+    /// `instruction_truncated`, `unknown_words`, `aspect_changed`, `colour_profile_ignored`, `sizes_differ`, `object_missing` or
     /// `parameter_without_effect`.
     pub code: &'static str,
     pub message: String,
@@ -17,6 +17,7 @@ impl From<&EditWarning> for AnswerWarning {
     fn from(warning: &EditWarning) -> Self {
         let code = match warning {
             EditWarning::InstructionTruncated { .. } => "instruction_truncated",
+            EditWarning::UnknownWords { .. } => "unknown_words",
             EditWarning::AspectChanged { .. } => "aspect_changed",
             EditWarning::Image(warning) => image_code(warning),
         };

@@ -1,6 +1,8 @@
 //! What a bundle's `npedit.json` says beyond the models' own configs.
 use serde::{Deserialize, Serialize};
 
+use crate::world;
+
 /// File name of the settings inside a bundle.
 pub const FILE_NAME: &str = "npedit.json";
 
@@ -27,6 +29,27 @@ pub enum Sampler {
     Euler,
 }
 
+/// Which words a bundle was trained on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Vocabulary {
+    /// Those of a language.
+    #[default]
+    Open,
+    /// Those of [`crate::world`] alone.
+    World,
+}
+
+impl Vocabulary {
+    /// The words of `text` that a bundle with this vocabulary has never seen, each once, in lower case.
+    pub fn unknown_words(self, text: &str) -> Vec<String> {
+        match self {
+            Self::Open => Vec::new(),
+            Self::World => world::unknown_words(text),
+        }
+    }
+}
+
 /// Settings of a bundle. A missing file, and each missing key, means the released checkpoint's value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -47,6 +70,8 @@ pub struct BundleSettings {
     pub attend_padding: bool,
     /// The judge that belongs to this bundle: a directory inside it, or a model reference.
     pub judge: Option<String>,
+    /// Instructions with other words are answered with a warning.
+    pub vocabulary: Vocabulary,
 }
 
 impl Default for BundleSettings {
@@ -61,6 +86,7 @@ impl Default for BundleSettings {
             eta: 1.0,
             attend_padding: true,
             judge: None,
+            vocabulary: Vocabulary::Open,
         }
     }
 }

@@ -87,6 +87,8 @@ pub struct EditedImage {
 pub enum EditWarning {
     #[error("the instruction is {dropped} tokens too long and its end was not read; shorten it")]
     InstructionTruncated { dropped: usize },
+    #[error("this bundle was never taught the words {}, so it will not follow them; say it in its own words, or serve another bundle", words.join(", "))]
+    UnknownWords { words: Vec<String> },
     #[error("the asked size {}x{} has another aspect than the picture's {}x{}, so the answer is stretched; ask for the same aspect", asked.0, asked.1, source_size.0, source_size.1)]
     AspectChanged {
         asked: (u32, u32),
@@ -114,12 +116,21 @@ impl NoiseSource {
     }
 }
 
+/// What of an instruction the editor makes nothing of.
+pub(super) struct Unread {
+    /// Tokens cut off at the end.
+    pub dropped: usize,
+    /// Words that the bundle was never taught.
+    pub words: Vec<String>,
+}
+
 /// Largest relative difference of aspects that nobody sees: one pixel in a hundred.
 const ASPECT_TOLERANCE: f64 = 0.01;
 
 impl EditInput {
     /// What of this request was honoured only in part.
-    pub(super) fn warnings(&self, dropped_tokens: usize, size: (u32, u32)) -> Vec<EditWarning> {
+    pub(super) fn warnings(&self, unread: Unread, size: (u32, u32)) -> Vec<EditWarning> {
+        let Unread { dropped, words } = unread;
         let mut warnings: Vec<EditWarning> = self
             .image
             .warnings
@@ -127,10 +138,11 @@ impl EditInput {
             .cloned()
             .map(Into::into)
             .collect();
-        if dropped_tokens > 0 {
-            warnings.push(EditWarning::InstructionTruncated {
-                dropped: dropped_tokens,
-            });
+        if dropped > 0 {
+            warnings.push(EditWarning::InstructionTruncated { dropped });
+        }
+        if !words.is_empty() {
+            warnings.push(EditWarning::UnknownWords { words });
         }
         let source_size = self.image.rgb.dimensions();
         let aspect = |(width, height): (u32, u32)| f64::from(width) / f64::from(height);

@@ -107,6 +107,27 @@ fn a_bundle_is_built_part_by_part_and_the_same_again() {
         let read = |bundle: &std::path::Path| std::fs::read(bundle.join(file)).unwrap();
         assert!(read(&bundle) == read(&same), "{file}");
     }
+    npedit(
+        dir.path(),
+        &["world", "pack", "one", "packed", "--scenes", "1"],
+    )
+    .succeeds();
+    let size = |path: &str| fs::metadata(dir.path().join(path)).unwrap().len();
+    let weights = "transformer/diffusion_pytorch_model.safetensors";
+    let (whole, half) = (
+        size(&format!("one/bundle/{weights}")),
+        size(&format!("packed/{weights}")),
+    );
+    assert!(half * 2 < whole + 100_000, "{half} of {whole}");
+    let card = fs::read_to_string(dir.path().join("packed/README.md")).unwrap();
+    for line in [
+        "license: apache-2.0",
+        "| 4-judge.toml | judge | 2 | 2 |",
+        "| **trained types** | 1 |",
+        "| wrong object |",
+    ] {
+        assert!(card.contains(line), "{line} in {card}");
+    }
     let check = ["world", "judge-check", "one/bundle/judge", "--scenes", "1"];
     let report: Value = serde_json::from_str(&npedit(dir.path(), &check).succeeds()).unwrap();
     let accuracy = &report["balanced_accuracy"];

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     EvalArgs, controls,
-    eval::{Found, Methods},
+    eval::Methods,
+    trials::{ByType, Found},
 };
 use crate::world::{Controls, EditType, Share, Tally};
 
@@ -41,7 +42,7 @@ impl Found {
 }
 
 /// Of the types that editors are trained on.
-fn trained(by_type: &std::collections::BTreeMap<EditType, Found>) -> Found {
+pub(super) fn trained(by_type: &ByType) -> Found {
     let of = |kind: &EditType| by_type.get(kind).copied().unwrap_or_default();
     EditType::TRAINED
         .iter()

@@ -37,7 +37,7 @@ pub(super) fn run(args: &JudgeArgs) -> Result<(), CliError> {
     let mut config = start_quietly(&args.settings.given())?;
     config.judge.reference = Some(args.dir.display().to_string());
     let judge = score::load(&config)?;
-    let said = ask(&judge, args)?;
+    let said = ask(&judge, (args.scenes, args.seed), &args.view.view())?;
     let text = if args.json || !io::stdout().is_terminal() {
         let report = json!({
             "judge": {"name": judge.identity().name, "sha256": judge.identity().sha256},
@@ -54,12 +54,16 @@ pub(super) fn run(args: &JudgeArgs) -> Result<(), CliError> {
     writeln!(io::stdout(), "{text}").map_err(CliError::Stdout)
 }
 
-/// What `judge` says of every attempt: Yes where it is surer of that than of No.
-fn ask(judge: &Judge, args: &JudgeArgs) -> Result<Controls, CliError> {
+/// What `judge` says of every attempt at so many edits, drawn with a seed: Yes where it is surer of that than of No.
+pub(super) fn ask(
+    judge: &Judge,
+    (scenes, seed): (u64, u64),
+    view: &View,
+) -> Result<Controls, CliError> {
     let mut said = Controls::default();
     let mut looked = Looked::default();
-    for index in 0..args.scenes {
-        for trial in Trial::all(index, args.seed, &args.view.view()) {
+    for index in 0..scenes {
+        for trial in Trial::all(index, seed, view) {
             let edit_type: Option<Named> = trial.edit.edit_type().question_name().parse().ok();
             let input = ScoreInput {
                 reference: trial.before(),
@@ -79,7 +83,7 @@ fn ask(judge: &Judge, args: &JudgeArgs) -> Result<Controls, CliError> {
 }
 
 /// Accuracy of the two answers together, by type of edit and by kind of wrong edit.
-fn balanced(said: &Controls) -> Value {
+pub(super) fn balanced(said: &Controls) -> Value {
     let is_wrong = |control: &Control| matches!(control, Control::Wrong(_));
     let sum = |wrong: bool, of: &dyn Fn(Control) -> Tally| {
         let some = Control::ALL.into_iter().filter(|c| is_wrong(c) == wrong);

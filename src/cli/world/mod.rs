@@ -1,18 +1,22 @@
 //! `npedit world`: the scenes that the tiny bundle is made for.
 mod build;
+mod card;
 mod controls;
 mod eval;
 mod eval_report;
 mod judge;
 mod lettering;
+mod pack;
 mod sample;
 mod sets;
 mod sheet;
+mod trials;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 
+use self::trials::Trials;
 use super::{
     args::{DeviceArgs, ModelArgs, SettingsArgs},
     error::CliError,
@@ -30,6 +34,8 @@ enum Action {
     Sample(SampleArgs),
     /// Train the tiny bundle from nothing but scenes; goes on where it was stopped
     Build(BuildArgs),
+    /// Halve a built bundle's bytes, and describe it in a model card
+    Pack(PackArgs),
     /// Try editors on scenes that none of them was trained on
     Eval(EvalArgs),
     /// Try the oracle on edits of which it is known whether they are good
@@ -61,6 +67,24 @@ struct BuildArgs {
     #[arg(long, default_value_t = 12_000, value_parser = value_parser!(u64).range(64..=100_000))]
     scenes: u64,
     /// Of the scenes and of the weights before training
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+#[derive(Debug, Args)]
+struct PackArgs {
+    /// Where `npedit world build` left its runs and its bundle
+    dir: PathBuf,
+    /// Where the bundle goes; files of the same names are replaced
+    out: PathBuf,
+    /// On how many edits its quality is measured
+    #[arg(long, default_value_t = 500, value_parser = value_parser!(u64).range(1..=100_000))]
+    scenes: u64,
+    /// Of the edits
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
@@ -141,10 +165,21 @@ enum Seen {
     Shifted,
 }
 
+impl EvalArgs {
+    fn trials(&self) -> Trials {
+        Trials {
+            scenes: self.scenes,
+            seed: self.seed,
+            steps: usize::from(self.steps),
+        }
+    }
+}
+
 pub(super) fn run(command: &WorldCommand) -> Result<(), CliError> {
     match &command.action {
         Action::Sample(args) => sample::run(args),
         Action::Build(args) => build::run(args),
+        Action::Pack(args) => pack::run(args),
         Action::Eval(args) => eval::run(args),
         Action::Controls(args) => controls::run(args),
         Action::JudgeCheck(args) => judge::run(args),

@@ -1,7 +1,10 @@
 //! Sizes of the random bundles.
 use serde_json::{Value, json};
 
-use crate::models::{bundle::BundleSettings, files::JUDGE};
+use crate::models::{
+    bundle::{BundleSettings, Vocabulary},
+    files::JUDGE,
+};
 
 /// A size of random bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,7 @@ impl Preset {
                 target_area_px: 64 * 64,
                 sigmas: vec![1.0, 0.9, 0.75, 0.5],
                 shift: self.shift(),
+                vocabulary: Vocabulary::World,
                 ..released
             },
         }

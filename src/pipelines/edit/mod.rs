@@ -13,7 +13,9 @@ use super::{
     image::{self, Preprocess},
     noise::{Grid, NoiseDraw},
     progress::{Lifecycle, Observer, Previews, Progress},
-    request::{EditInput, EditOutput, EditedImage, NoiseSource, PreprocessRule, Reuse, Tokens},
+    request::{
+        EditInput, EditOutput, EditedImage, NoiseSource, PreprocessRule, Reuse, Tokens, Unread,
+    },
     sigmas::Sigmas,
     text::TextTokens,
     velocity::Generator,
@@ -192,13 +194,18 @@ impl EditPipeline {
                 .collect())
         })?;
 
+        let vocabulary = self.bundle.settings.vocabulary;
+        let unread = Unread {
+            dropped: edit.text.dropped,
+            words: vocabulary.unknown_words(&input.instruction),
+        };
         Ok(EditOutput {
             images,
             sigmas: edit.sigmas,
             model_size: edit.model_size,
             noise: edit.noise,
             timings: life.into_timings(),
-            warnings: input.warnings(edit.text.dropped, size),
+            warnings: input.warnings(unread, size),
             tokens: Tokens {
                 text: edit.text.features.dims()[1],
                 image: edit.reference.elem_count() / self.latents_per_token(),

@@ -4,6 +4,7 @@ mod component;
 mod directory;
 mod error;
 mod grid;
+mod halve;
 mod install;
 mod result;
 mod samples;
@@ -17,6 +18,7 @@ pub use self::{
     directory::RunDirectory,
     error::{RunError, RunResult},
     grid::Grid,
+    halve::halve,
     install::{install_component, install_transformer},
     result::Written,
 };
