@@ -36,6 +36,8 @@ enum Size {
     Tiny,
     /// About 150 million parameters
     Small,
+    /// The sizes of Z-Image with a judge of 2B, about 24 GB
+    Zimage,
     /// For the scenes of `npedit world`, to be trained
     World,
 }
@@ -45,6 +47,7 @@ pub(super) fn run(command: &BundleCommand) -> Result<(), CliError> {
     let preset = match args.preset {
         Size::Tiny => Preset::Tiny,
         Size::Small => Preset::Small,
+        Size::Zimage => Preset::Zimage,
         Size::World => Preset::World,
     };
     random::write(&args.dir, preset, args.seed)?;

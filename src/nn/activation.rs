@@ -2,6 +2,7 @@
 use candle_core::{Result, Tensor};
 
 use super::{
+    device,
     graft::graft,
     kernels::{
         elementwise::map,
@@ -57,7 +58,7 @@ pub fn tanh(x: &Tensor) -> Result<Tensor> {
 /// SwiGLU's product `silu(gate) * up`; both of the same shape.
 pub fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if !is_host_float(gate) {
-        return silu(gate)? * up;
+        return device::gates::silu_mul(gate, up);
     }
     graft([gate, up], map(SiluMul, [gate, up])?, |[gate, up], grad| {
         let of_gate = map(SiluMulGate, [gate, up, grad])?;

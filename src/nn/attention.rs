@@ -1,7 +1,8 @@
 //! Scaled dot-product attention.
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 use super::{
+    device,
     graft::graft_with_value,
     kernels::{
         attention::{Attended, attend, attend_backward},
@@ -30,7 +31,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<T
         return attention(&wide(q)?, &wide(k)?, &wide(v)?, mask)?.to_dtype(q.dtype());
     }
     if !is_host_float(q) {
-        return composite(q, k, v, mask);
+        return on_device(q, k, v, mask);
     }
     let mask = mask.clone();
     let attended = attend(q, k, v, &mask)?;
@@ -44,53 +45,18 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<T
     })
 }
 
-fn composite(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<Tensor> {
-    let scale = 1.0 / (q.dim(D::Minus1)? as f64).sqrt();
-    let heads_first = |t: &Tensor| t.transpose(1, 2)?.contiguous();
-    let heads = q.dim(2)?;
-    let (k, v) = (repeat_heads(k, heads)?, repeat_heads(v, heads)?);
-    let (q, k, v) = (heads_first(q)?, heads_first(&k)?, heads_first(&v)?);
-    let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
-    let scores = match mask {
-        KeyMask::All => scores,
+fn on_device(q: &Tensor, k: &Tensor, v: &Tensor, mask: &KeyMask) -> Result<Tensor> {
+    let seen = match mask {
+        KeyMask::All => None,
         KeyMask::Keys(keys) => {
             let (batch, keys_len) = keys.dims2()?;
-            only(&keys.reshape((batch, 1, 1, keys_len))?, &scores)?
+            Some(keys.reshape((batch, 1, 1, keys_len))?)
         }
         KeyMask::Causal => {
-            let (queries, keys) = (scores.dim(D::Minus2)?, scores.dim(D::Minus1)?);
-            let earlier = Tensor::tril2(keys, DType::U8, scores.device())?;
-            only(&earlier.narrow(0, keys - queries, queries)?, &scores)?
+            let (queries, keys) = (q.dim(1)?, k.dim(1)?);
+            let earlier = Tensor::tril2(keys, DType::U8, q.device())?;
+            Some(earlier.narrow(0, keys - queries, queries)?)
         }
     };
-    let weights = softmax(&scores)?;
-    weights.matmul(&v)?.transpose(1, 2)?.contiguous()
-}
-
-/// `[B, S, G, D]` to `[B, S, heads, D]`.
-fn repeat_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
-    let (batch, tokens, groups, size) = x.dims4()?;
-    x.unsqueeze(3)?
-        .expand((batch, tokens, groups, heads / groups, size))?
-        .reshape((batch, tokens, heads, size))
-}
-
-/// `scores` where `attend`, which broadcasts, is one.
-fn only(attend: &Tensor, scores: &Tensor) -> Result<Tensor> {
-    let floor = Tensor::new(-1e30f32, scores.device())?
-        .to_dtype(scores.dtype())?
-        .broadcast_as(scores.shape())?;
-    attend
-        .broadcast_as(scores.shape())?
-        .where_cond(scores, &floor)
-}
-
-/// Softmax over the last dimension, in single precision for the half types.
-fn softmax(scores: &Tensor) -> Result<Tensor> {
-    let dtype = scores.dtype();
-    let scores = match dtype {
-        DType::F16 | DType::BF16 => scores.to_dtype(DType::F32)?,
-        _ => scores.clone(),
-    };
-    candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(dtype)
+    device::attention::attention([q, k, v], seen.as_ref())
 }

@@ -1,10 +1,10 @@
 //! Attention inside several texts that start alike, as one node of the graph.
 use std::ops::Range;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use super::{
-    KeyMask, attention,
+    KeyMask, device,
     graft::graft_with_value,
     kernels::{
         attention::{Attended, attend, attend_backward},
@@ -25,11 +25,8 @@ pub fn attention_in_branches(
 ) -> Result<Tensor> {
     let runs = runs(shared, ends);
     if !is_host_float(q) {
-        let attended = runs.iter().map(|own| {
-            let [k, v] = [seen(k, shared, own)?, seen(v, shared, own)?];
-            attention(&of(q, own)?, &k, &v, &KeyMask::Causal)
-        });
-        return Tensor::cat(&attended.collect::<Result<Vec<_>>>()?, 1);
+        let seen = earlier_in_branch(shared, &runs, q.device())?;
+        return device::attention::attention([q, k, v], Some(&seen));
     }
     let attended = runs.iter().map(|own| Part::attend([q, k, v], shared, own));
     let (parts, values): (Vec<_>, Vec<_>) =
@@ -61,6 +58,20 @@ fn runs(shared: usize, ends: &[usize]) -> Vec<Range<usize>> {
     let starts = [shared].into_iter().chain(ends.iter().copied());
     let own = starts.zip(ends).map(|(start, end)| start..*end);
     start.into_iter().chain(own).collect()
+}
+
+/// `[N, N]`, one where a token sees another: those before it in its own text, and itself.
+fn earlier_in_branch(shared: usize, runs: &[Range<usize>], device: &Device) -> Result<Tensor> {
+    let tokens = runs.last().map_or(0, |run| run.end);
+    let mut seen = vec![0u8; tokens * tokens];
+    for run in runs {
+        for at in run.clone() {
+            let row = &mut seen[at * tokens..][..tokens];
+            row[..shared.min(at + 1)].fill(1);
+            row[run.start..=at].fill(1);
+        }
+    }
+    Tensor::from_vec(seen, (tokens, tokens), device)
 }
 
 /// Some of the tokens.

@@ -6,7 +6,9 @@ use std::sync::Mutex;
 
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, InplaceOp1, Layout, Result, Shape,
-    Storage, Tensor, Var, backend::BackendStorage, bail,
+    Tensor,
+    backend::{BackendDevice, BackendStorage},
+    bail,
 };
 
 /// Inputs (detached), value and gradient of the value: to the gradient of each input.
@@ -81,29 +83,21 @@ where
     .onto(inputs)
 }
 
-/// `f(x)` where everything that `f` captures is frozen; the backward runs `f` again and keeps the gradient of `x` alone.
-pub(crate) fn frozen(
-    x: &Tensor,
-    f: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
-) -> Result<Tensor> {
-    let value = f(&x.detach())?;
-    graft([x], value, move |[x], grad| {
-        let x = Var::from_tensor(x)?;
-        let mut grads = (f(x.as_tensor())? * grad)?.sum_all()?.backward()?;
-        Ok([grads.remove(x.as_tensor())])
-    })
-}
-
 fn share_memory(a: &Tensor, b: &Tensor) -> bool {
     let ((a, _), (b, _)) = (a.storage_and_layout(), b.storage_and_layout());
     std::ptr::eq(&*a, &*b)
 }
 
 /// Takes the numbers out of a tensor.
-#[derive(Default)]
-struct Taken(Mutex<Option<CpuStorage>>);
+struct Taken<S>(Mutex<Option<S>>);
 
-impl InplaceOp1 for Taken {
+impl<S> Taken<S> {
+    fn nothing() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl InplaceOp1 for Taken<CpuStorage> {
     fn name(&self) -> &'static str {
         "take"
     }
@@ -126,6 +120,27 @@ impl InplaceOp1 for Taken {
     }
 }
 
+impl InplaceOp1 for Taken<CudaStorage> {
+    fn name(&self) -> &'static str {
+        "take"
+    }
+
+    fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout) -> Result<()> {
+        bail!("a grafted value lies on its input's device")
+    }
+
+    fn cuda_fwd(&self, numbers: &mut CudaStorage, _: &Layout) -> Result<()> {
+        let nothing = numbers
+            .device()
+            .zeros_impl(&Shape::from(1), numbers.dtype())?;
+        let taken = std::mem::replace(numbers, nothing);
+        if let Ok(mut place) = self.0.lock() {
+            *place = Some(taken);
+        }
+        Ok(())
+    }
+}
+
 impl<const N: usize> Graft<N> {
     /// Runs once, from the `apply_op` that the value was made for.
     fn take(&self) -> Result<Tensor> {
@@ -138,7 +153,7 @@ impl<const N: usize> Graft<N> {
 
     fn host(&self) -> Result<(CpuStorage, Shape)> {
         let value = self.take()?;
-        let taken = Taken::default();
+        let taken = Taken::<CpuStorage>::nothing();
         value.inplace_op1(&taken)?;
         match taken.0.into_inner() {
             Ok(Some(numbers)) => Ok((numbers, value.shape().clone())),
@@ -148,11 +163,17 @@ impl<const N: usize> Graft<N> {
 
     fn cuda(&self) -> Result<(CudaStorage, Shape)> {
         let value = self.take()?;
-        let (storage, layout) = value.storage_and_layout();
-        let Storage::Cuda(storage) = &*storage else {
-            bail!("a grafted value lies on its input's device")
+        // the shape alone comes along, no offset
+        let value = match value.layout().start_offset() {
+            0 => value,
+            _ => value.force_contiguous()?,
         };
-        Ok((storage.try_clone(layout)?, layout.shape().clone()))
+        let taken = Taken::<CudaStorage>::nothing();
+        value.inplace_op1(&taken)?;
+        match taken.0.into_inner() {
+            Ok(Some(numbers)) => Ok((numbers, value.shape().clone())),
+            _ => bail!("a grafted value lies on its input's device"),
+        }
     }
 
     fn gradients(

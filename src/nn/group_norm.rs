@@ -1,9 +1,9 @@
 //! Group normalisation.
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::{
-    activation::silu,
-    graft::{frozen, graft},
+    device,
+    graft::graft,
     kernels::{host::is_host_float, norm::Then, norm_groups::GroupedNorm},
 };
 
@@ -38,17 +38,13 @@ impl GroupNorm {
     }
 
     fn followed_by(&self, x: &Tensor, then: Then) -> Result<Tensor> {
+        if !is_host_float(x) {
+            return self.on_device(x, then);
+        }
         if self.tracked() {
-            return if is_host_float(x) {
-                self.trained(x, then)
-            } else {
-                self.composite(x, then)
-            };
+            return self.trained(x, then);
         }
         let layer = self.clone();
-        if !is_host_float(x) {
-            return frozen(x, move |x| layer.composite(x, then));
-        }
         let norm = self.kernel(then);
         let value = norm.forward(x, self.affine())?;
         graft([x], value, move |[x], grad| {
@@ -86,29 +82,20 @@ impl GroupNorm {
         })
     }
 
-    fn composite(&self, x: &Tensor, then: Then) -> Result<Tensor> {
-        let (batch, channels, height, width) = x.dims4()?;
-        let dtype = x.dtype();
-        let wide = match dtype {
-            DType::F16 | DType::BF16 => DType::F32,
-            other => other,
+    fn on_device(&self, x: &Tensor, then: Then) -> Result<Tensor> {
+        let norm = device::norm_groups::GroupNorm {
+            groups: self.groups,
+            eps: self.eps,
+            then,
         };
-        let grouped = x.to_dtype(wide)?.reshape((
-            batch,
-            self.groups,
-            channels / self.groups * height * width,
-        ))?;
-        let centred = grouped.broadcast_sub(&grouped.mean_keepdim(D::Minus1)?)?;
-        let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?;
-        let y = centred
-            .broadcast_div(&deviation)?
-            .reshape(x.shape())?
-            .to_dtype(dtype)?
-            .broadcast_mul(&self.weight.reshape((1, channels, 1, 1))?)?
-            .broadcast_add(&self.bias.reshape((1, channels, 1, 1))?)?;
-        match then {
-            Then::Nothing => Ok(y),
-            Then::Silu => silu(&y),
-        }
+        let value = norm.value(x, self.affine())?;
+        let inputs = [x, &self.weight, &self.bias];
+        let trained = self.tracked();
+        graft(inputs, value, move |[x, weight, bias], grad| {
+            let back = norm.backward(x, [weight, bias], grad)?;
+            let of_weight = trained.then(|| back.of_weight()).transpose()?;
+            let of_bias = trained.then(|| back.of_bias()).transpose()?;
+            Ok([Some(back.of_input()?), of_weight, of_bias])
+        })
     }
 }

@@ -1,8 +1,9 @@
 //! Layer normalisation.
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, Result, Tensor, bail};
 
 use super::{
-    graft::{frozen, graft},
+    device,
+    graft::graft,
     kernels::{
         host::is_host_float,
         norm_rows::{Centre, Factors, RowNorm},
@@ -26,29 +27,19 @@ impl LayerNorm {
 
     /// `[.., D]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if [&self.weight, &self.bias]
-            .into_iter()
-            .flatten()
-            .any(Tensor::track_op)
-        {
-            return if is_host_float(x) {
-                self.trained(x)
-            } else {
-                self.composite(x)
-            };
+        if !is_host_float(x) {
+            return self.on_device(x);
         }
-        if is_host_float(x) {
-            return self.host(x);
+        let affine = [&self.weight, &self.bias];
+        if affine.into_iter().flatten().any(Tensor::track_op) {
+            return self.trained(x);
         }
-        let layer = self.clone();
-        frozen(x, move |x| layer.composite(x))
+        self.host(x)
     }
 
     /// Weight and bias have gradients too.
     fn trained(&self, x: &Tensor) -> Result<Tensor> {
-        let (Some(weight), Some(bias)) = (&self.weight, &self.bias) else {
-            return self.composite(x);
-        };
+        let [weight, bias] = self.affine()?;
         let norm = self.kernel();
         let factors = Factors::all(&weight.detach())?;
         let value = norm.forward(&x.detach(), &factors)?;
@@ -86,21 +77,32 @@ impl LayerNorm {
         })
     }
 
-    fn composite(&self, x: &Tensor) -> Result<Tensor> {
-        let dtype = x.dtype();
-        let wide = match dtype {
-            DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
-            _ => x.clone(),
+    /// Weight and bias, of which a trained norm has both.
+    fn affine(&self) -> Result<[&Tensor; 2]> {
+        match (&self.weight, &self.bias) {
+            (Some(weight), Some(bias)) => Ok([weight, bias]),
+            _ => bail!("a norm is trained with weight and bias, or has neither"),
+        }
+    }
+
+    fn on_device(&self, x: &Tensor) -> Result<Tensor> {
+        let norm = device::norm_rows::RowNorm {
+            centred: true,
+            eps: self.eps,
         };
-        let centred = wide.broadcast_sub(&wide.mean_keepdim(D::Minus1)?)?;
-        let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?;
-        let mut y = centred.broadcast_div(&deviation)?.to_dtype(dtype)?;
-        if let Some(weight) = &self.weight {
-            y = y.broadcast_mul(weight)?;
+        let value = norm.value(x, self.weight.as_ref(), self.bias.as_ref())?;
+        if self.weight.is_none() && self.bias.is_none() {
+            return graft([x], value, move |[x], grad| {
+                Ok([Some(norm.backward(x, grad)?.of_input(None)?)])
+            });
         }
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(bias)?;
-        }
-        Ok(y)
+        let [weight, bias] = self.affine()?;
+        let trained = weight.track_op() || bias.track_op();
+        graft([x, weight, bias], value, move |[x, weight, _], grad| {
+            let back = norm.backward(x, grad)?;
+            let of_weight = trained.then(|| back.of_weight()).transpose()?;
+            let of_bias = trained.then(|| back.of_bias()).transpose()?;
+            Ok([Some(back.of_input(Some(weight))?), of_weight, of_bias])
+        })
     }
 }

@@ -20,10 +20,8 @@ impl LayerScale {
 
     /// `[.., D]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match (self.scale.track_op(), is_host_float(x)) {
-            (true, true) => return self.trained(x),
-            (true, false) => return x.broadcast_mul(&self.scale),
-            (false, _) => {}
+        if self.scale.track_op() {
+            return self.trained(x);
         }
         let scale = self.scale.clone();
         graft([x], x.detach().broadcast_mul(&scale)?, move |_, grad| {
@@ -37,7 +35,11 @@ impl LayerScale {
         graft([x, &self.scale], value, |[x, scale], grad| {
             let of_scale = (grad * x)?;
             let rows = of_scale.elem_count() / scale.elem_count();
-            let of_scale = column_sums(&of_scale.reshape((rows, scale.elem_count()))?)?;
+            let of_scale = of_scale.reshape((rows, scale.elem_count()))?;
+            let of_scale = match is_host_float(&of_scale) {
+                true => column_sums(&of_scale)?,
+                false => of_scale.sum(0)?,
+            };
             Ok([Some(grad.broadcast_mul(scale)?), Some(of_scale)])
         })
     }

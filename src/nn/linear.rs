@@ -83,11 +83,7 @@ impl Linear {
 
     fn base(&self, x: &Tensor) -> Result<Tensor> {
         if self.is_trained() {
-            return if is_host_float(x) {
-                self.trained(x)
-            } else {
-                self.composite(x)
-            };
+            return self.trained(x);
         }
         let layer = self.clone();
         graft([x], self.value(&x.detach())?, move |_, grad| {
@@ -97,26 +93,31 @@ impl Linear {
 
     /// Weight and bias have gradients too.
     fn trained(&self, x: &Tensor) -> Result<Tensor> {
-        let layer = self.clone();
-        let value = matmul(
-            &rows(&x.detach())?,
-            &self.weight.detach(),
-            self.bias.as_ref().map(Tensor::detach).as_ref(),
-        )?;
-        let value = value.reshape(with_last(x, self.weight.dim(0)?))?;
+        let layer = Self {
+            weight: self.weight.detach(),
+            bias: self.bias.as_ref().map(Tensor::detach),
+            lora: None,
+        };
+        let value = layer.value(&x.detach())?;
         let x_tracked = x.track_op();
         let of_x = move |grad: &Tensor| match x_tracked {
             true => layer.input_gradient(grad).map(Some),
             false => Ok(None),
         };
         // d weight = grad^T x
-        let of_weight = |x: &Tensor, grad: &Tensor| matmul(&rows(grad)?.t()?, &rows(x)?.t()?, None);
+        let of_weight = |x: &Tensor, grad: &Tensor| match is_host_float(x) {
+            true => matmul(&rows(grad)?.t()?, &rows(x)?.t()?, None),
+            false => rows(grad)?.t()?.matmul(&rows(x)?),
+        };
         match &self.bias {
             None => graft([x, &self.weight], value, move |[x, _], grad| {
                 Ok([of_x(grad)?, Some(of_weight(x, grad)?)])
             }),
             Some(bias) => graft([x, &self.weight, bias], value, move |[x, _, _], grad| {
-                let of_bias = column_sums(&rows(grad)?)?;
+                let of_bias = match is_host_float(grad) {
+                    true => column_sums(&rows(grad)?)?,
+                    false => rows(grad)?.sum(0)?,
+                };
                 Ok([of_x(grad)?, Some(of_weight(x, grad)?), Some(of_bias)])
             }),
         }

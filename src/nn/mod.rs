@@ -9,6 +9,7 @@ mod choice;
 mod clamp;
 mod compute;
 mod conv;
+mod device;
 mod feed_forward;
 mod graft;
 mod group_norm;

@@ -1,9 +1,9 @@
 //! Root-mean-square normalisation (arXiv 1910.07467).
-use candle_core::{D, DType, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::{
-    PerToken,
-    graft::{frozen, graft},
+    PerToken, device,
+    graft::graft,
     kernels::{
         host::is_host_float,
         norm_rows::{Centre, Factors, RowNorm},
@@ -26,13 +26,10 @@ impl RmsNorm {
     /// `[.., D]` to the same.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match (self.weight.track_op(), is_host_float(x)) {
-            (true, true) => return self.trained(x),
-            (true, false) => return self.composite(x),
-            (false, true) => return self.host(x, Factors::all(&self.weight)?),
-            (false, false) => {}
+            (true, true) => self.trained(x),
+            (false, true) => self.host(x, Factors::all(&self.weight)?),
+            (_, false) => self.on_device(x),
         }
-        let layer = self.clone();
-        frozen(x, move |x| layer.composite(x))
     }
 
     /// The norm times `factor`, in one pass. `x` `[B, S, D]`
@@ -84,15 +81,17 @@ impl RmsNorm {
         })
     }
 
-    fn composite(&self, x: &Tensor) -> Result<Tensor> {
-        let dtype = x.dtype();
-        let wide = match dtype {
-            DType::F16 | DType::BF16 => x.to_dtype(DType::F32)?,
-            _ => x.clone(),
+    fn on_device(&self, x: &Tensor) -> Result<Tensor> {
+        let norm = device::norm_rows::RowNorm {
+            centred: false,
+            eps: self.eps,
         };
-        let size = (wide.sqr()?.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?;
-        wide.broadcast_div(&size)?
-            .to_dtype(dtype)?
-            .broadcast_mul(&self.weight)
+        let value = norm.value(x, Some(&self.weight), None)?;
+        let trained = self.weight.track_op();
+        graft([x, &self.weight], value, move |[x, weight], grad| {
+            let back = norm.backward(x, grad)?;
+            let of_weight = trained.then(|| back.of_weight()).transpose()?;
+            Ok([Some(back.of_input(Some(weight))?), of_weight])
+        })
     }
 }

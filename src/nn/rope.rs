@@ -22,10 +22,13 @@ pub fn rope_halves(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 }
 
 fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) -> Result<Tensor> {
-    if !is_host_float(x) {
-        return composite(x, cos, sin, pairing);
-    }
     let (cos, sin) = (cos.detach(), sin.detach());
+    if !is_host_float(x) {
+        let value = composite(&x.detach(), &cos, &sin, pairing)?;
+        return graft([x], value, move |_, grad| {
+            Ok([Some(composite(grad, &cos, &sin.neg()?, pairing)?)])
+        });
+    }
     graft([x], rotate(x, &cos, &sin, pairing)?, move |_, grad| {
         Ok([Some(rotate(grad, &cos, &sin.neg()?, pairing)?)])
     })

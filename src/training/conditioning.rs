@@ -1,6 +1,7 @@
 //! Frozen conditioning of a row: encoded texts and references, kept between steps as far as memory allows.
 use std::{
-    collections::HashMap,
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::Hash,
     path::{Path, PathBuf},
 };
@@ -33,8 +34,14 @@ pub struct Conditioner<'a> {
     bundle: &'a EditBundle,
     limits: ImageLimits,
     texts: Kept<String, Tensor>,
-    pictures: Kept<(PathBuf, Option<(u32, u32)>), Encoded>,
+    pictures: Kept<PictureKey, Encoded>,
 }
+
+/// A file, and its size in pixels where that is not the model's.
+type PictureKey = (PathBuf, Option<(u32, u32)>);
+
+/// Numbers of several pictures that are encoded together at most.
+const MAX_VALUES: usize = 3 << 18;
 
 impl<'a> Conditioner<'a> {
     /// `budget_bytes` is for texts and pictures each.
@@ -49,6 +56,61 @@ impl<'a> Conditioner<'a> {
 
     pub fn bundle(&self) -> &'a EditBundle {
         self.bundle
+    }
+
+    /// Encodes together what is not kept yet of `pictures` and `texts`, as far as it fits.
+    ///
+    /// # Errors
+    /// See [`Self::text`] and [`Self::picture`].
+    pub fn prepare<'p>(
+        &mut self,
+        pictures: impl IntoIterator<Item = &'p Path>,
+        texts: impl IntoIterator<Item = &'p str>,
+    ) -> TrainingResult<()> {
+        if self.texts.budget == 0 {
+            return Ok(());
+        }
+        let texts: BTreeSet<&str> = texts.into_iter().collect();
+        let new: Vec<&str> = texts
+            .into_iter()
+            .filter(|text| !self.texts.has(*text))
+            .collect();
+        let encoder = &self.bundle.text;
+        let tokens = encoder.encode_all(&new, Thinking::EmptyBlock)?;
+        for (text, tokens) in new.into_iter().zip(tokens) {
+            let size = bytes(&tokens.features);
+            self.texts.keep(text.to_owned(), &tokens.features, size);
+        }
+        let pictures: BTreeSet<&Path> = pictures.into_iter().collect();
+        let mut of_size: BTreeMap<Vec<usize>, Vec<(PathBuf, Tensor)>> = BTreeMap::new();
+        for path in pictures {
+            let key = (path.to_owned(), None);
+            if !self.pictures.has(&key) {
+                let pixels = self.pixels(path, None)?;
+                let alike = of_size.entry(pixels.dims().to_vec()).or_default();
+                alike.push((key.0, pixels));
+            }
+        }
+        for (dims, alike) in of_size {
+            let pixels: usize = dims.iter().product();
+            for some in alike.chunks((MAX_VALUES / pixels.max(1)).max(1)) {
+                let all: Vec<&Tensor> = some.iter().map(|(_, pixels)| pixels).collect();
+                let latents = self.bundle.vae.encode_mean(&Tensor::cat(&all, 0)?)?;
+                for (row, (path, pixels)) in some.iter().enumerate() {
+                    // its own memory: the others' is not kept for it
+                    let latents = latents.narrow(0, row, 1)?.force_contiguous()?;
+                    self.keep((path.clone(), None), pixels.clone(), latents);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, key: PictureKey, pixels: Tensor, latents: Tensor) -> Encoded {
+        let encoded = Encoded { pixels, latents };
+        let bytes = bytes(&encoded.pixels) + bytes(&encoded.latents);
+        self.pictures.keep(key, &encoded, bytes);
+        encoded
     }
 
     /// `[1, L, D]`
@@ -89,6 +151,13 @@ impl<'a> Conditioner<'a> {
         if let Some(encoded) = self.pictures.get(&key) {
             return Ok(encoded);
         }
+        let pixels = self.pixels(path, size)?;
+        let latents = self.bundle.vae.encode_mean(&pixels)?;
+        Ok(self.keep(key, pixels, latents))
+    }
+
+    /// `[1, 3, H, W]` in [-1, 1], at the model's size unless another is wanted.
+    fn pixels(&self, path: &Path, size: Option<(u32, u32)>) -> TrainingResult<Tensor> {
         let rgb = read_picture(path, &self.limits)?.rgb;
         let refused = |source| PictureError::Image {
             path: path.into(),
@@ -100,12 +169,7 @@ impl<'a> Conditioner<'a> {
                 model_size(rgb.width(), rgb.height(), &self.bundle.preprocess()).map_err(refused)?
             }
         };
-        let pixels = to_pixels(&resize_lanczos(&rgb, size), &self.bundle.device)?;
-        let latents = self.bundle.vae.encode_mean(&pixels)?;
-        let encoded = Encoded { pixels, latents };
-        let bytes = bytes(&encoded.pixels) + bytes(&encoded.latents);
-        self.pictures.keep(key, &encoded, bytes);
-        Ok(encoded)
+        Ok(to_pixels(&resize_lanczos(&rgb, size), &self.bundle.device)?)
     }
 }
 
@@ -127,6 +191,14 @@ impl<K: Eq + Hash, V: Clone> Kept<K, V> {
             bytes: 0,
             budget,
         }
+    }
+
+    fn has<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.values.contains_key(key)
     }
 
     fn get(&self, key: &K) -> Option<V> {

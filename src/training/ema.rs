@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Result, Tensor};
 
-use super::optimiser::Parameters;
+use super::optimiser::{Parameters, joined};
 
 /// Averages by parameter.
 #[derive(Clone, Debug)]
@@ -41,12 +41,19 @@ impl Ema {
     /// # Errors
     /// The device refuses.
     pub fn update(&mut self, parameters: &Parameters) -> Result<()> {
-        for (name, average) in &mut self.averages {
-            if let Some(parameter) = parameters.get(name) {
-                let new = parameter
-                    .as_detached_tensor()
-                    .affine(1.0 - self.decay, 0.0)?;
-                *average = (average.affine(self.decay, 0.0)? + new)?;
+        let pairs = self.averages.iter_mut();
+        let pairs = pairs.filter_map(|(name, average)| Some((average, parameters.get(name)?)));
+        for run in joined::runs(pairs.collect(), |(average, _)| average) {
+            let old: Vec<Tensor> = run.iter().map(|(average, _)| (*average).clone()).collect();
+            let new: Vec<Tensor> = run
+                .iter()
+                .map(|(_, new)| new.as_detached_tensor())
+                .collect();
+            let new = joined::join(&new)?.affine(1.0 - self.decay, 0.0)?;
+            let moved = (joined::join(&old)?.affine(self.decay, 0.0)? + new)?;
+            let moved = joined::part(&moved, old.iter().map(Tensor::shape))?;
+            for ((average, _), moved) in run.into_iter().zip(moved) {
+                *average = moved;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The instruction sets that `npedit world build` trains teacher and editor on.
 use std::{fs, io, path::Path};
 
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::sample::png;
@@ -39,8 +40,7 @@ pub(super) fn write(dir: &Path, count: u64, seed: u64) -> Result<(), CliError> {
     for (number, set) in sets().into_iter().enumerate() {
         let name = set.file.trim_end_matches(".jsonl");
         fs::create_dir_all(dir.join(name)).map_err(|source| failed(dir, source))?;
-        let mut list = String::new();
-        for index in 0..count {
+        let row = |index: u64| {
             let mut rng = SceneRng::new(seed.wrapping_add(1000 * number as u64), index);
             let edit = Edit::draw(&set.mix, &mut rng);
             let Row { mut line, pictures } = (set.row)(&edit, &mut rng);
@@ -50,9 +50,11 @@ pub(super) fn write(dir: &Path, count: u64, seed: u64) -> Result<(), CliError> {
                 fs::write(dir.join(&path), picture).map_err(|source| failed(dir, source))?;
                 line[key] = path.into();
             }
-            list += &format!("{line}\n");
-        }
-        write_whole(&dir.join(set.file), list.as_bytes())?;
+            Ok(format!("{line}\n"))
+        };
+        let lines = (0..count).into_par_iter().map(row);
+        let lines: Vec<String> = lines.collect::<Result<_, CliError>>()?;
+        write_whole(&dir.join(set.file), lines.concat().as_bytes())?;
     }
     Ok(())
 }

@@ -70,15 +70,17 @@ impl Layers {
         Rotations::new(&self.config, positions, self.embeddings.device())
     }
 
-    /// What the last layer makes of one text. `[1, L, D]`
+    /// What the last layer makes of some texts of one length L. `[texts, L, D]`
     ///
     /// # Errors
-    /// An id beyond the vocabulary.
-    pub fn read_text(&self, ids: &[u32]) -> Result<Tensor> {
-        let positions: Vec<_> = (0..ids.len() as u32).map(|at| [at; 3]).collect();
+    /// An id beyond the vocabulary, or texts of several lengths.
+    pub fn read_texts(&self, texts: &[&[u32]]) -> Result<Tensor> {
+        let tokens = texts.first().map_or(0, |ids| ids.len());
+        let positions: Vec<_> = (0..tokens as u32).map(|at| [at; 3]).collect();
         let rotations = self.rotations(&positions)?;
-        let branches = Branches::one(ids.len());
-        let embedded = self.embed(ids)?.unsqueeze(0)?;
+        let branches = Branches::one(tokens);
+        let embedded = self.embed(&texts.concat())?;
+        let embedded = embedded.reshape((texts.len(), tokens, embedded.dim(1)?))?;
         let mut blocks = self.blocks.iter();
         blocks.try_fold(embedded, |x, block| {
             block.forward(&x, &rotations, &branches)
@@ -195,6 +197,18 @@ impl Decoder {
         // only the last tokens' states leave the last layer: nothing else needs its queries and its feed-forward
         let states = final_block.forward_last(&x, &rotations, &sequence.branches)?;
         self.normalise(&states.squeeze(0)?)
+    }
+
+    /// The states of some tokens after all layers and the final norm, `[places, D]`; a place counts through all rows.
+    ///
+    /// # Errors
+    /// Shapes that do not fit each other.
+    pub fn read_at(&self, sequence: &Sequence, places: &[u32]) -> Result<Tensor> {
+        let Some(last) = self.states(sequence, self.layers())?.pop() else {
+            candle_core::bail!("a decoder has at least one layer")
+        };
+        let rows = last.flatten_to(1)?;
+        self.normalise(&rows.index_select(&Tensor::new(places, rows.device())?, 0)?)
     }
 
     /// Logits of the whole vocabulary. `[.., D]` to `[.., V]`

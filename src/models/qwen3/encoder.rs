@@ -45,10 +45,19 @@ impl TextEncoder {
     /// # Errors
     /// No token, more than 512, or an id beyond the vocabulary.
     pub fn encode(&self, ids: &[u32]) -> Result<Tensor> {
-        if ids.is_empty() || ids.len() > MAX_TOKENS {
+        self.encode_together(&[ids])
+    }
+
+    /// As [`Self::encode`], of texts of one length L. `[texts, L, D]`
+    ///
+    /// # Errors
+    /// As there, and texts of several lengths.
+    pub fn encode_together(&self, texts: &[&[u32]]) -> Result<Tensor> {
+        let usable = |ids: &&[u32]| !ids.is_empty() && ids.len() <= MAX_TOKENS;
+        if let Some(ids) = texts.iter().find(|ids| !usable(ids)) {
             bail!("{} tokens, expected 1 to {MAX_TOKENS}", ids.len());
         }
-        self.layers.read_text(ids)
+        self.layers.read_texts(texts)
     }
 }
 

@@ -1,12 +1,17 @@
 //! Random tensors whose activations neither vanish nor explode.
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor};
+use half::bf16;
 use rand_chacha::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
 };
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+
+/// Values that one thread draws at a time.
+const RUN: usize = 1 << 16;
 
 /// Every tensor that was drawn, by name, as it is stored.
 pub(super) struct Ledger {
@@ -62,11 +67,20 @@ pub(in crate::models) fn draw(seed: u64, name: &str, shape: &[usize]) -> Result<
         [] => (0.0, 1.0),
     };
     let count: usize = shape.iter().product();
-    let mut generator = ChaCha12Rng::from_seed(key(seed, name));
-    let values: Vec<f32> = (0..count)
-        .map(|_| (mean + deviation * bell(&mut generator)) as f32)
-        .collect();
-    Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(DType::BF16)
+    let start = ChaCha12Rng::from_seed(key(seed, name));
+    let mut values = vec![bf16::ZERO; count];
+    values
+        .par_chunks_mut(RUN)
+        .enumerate()
+        .for_each(|(run, values)| {
+            let mut generator = start.clone();
+            // two words a value
+            generator.set_word_pos(2 * (run * RUN) as u128);
+            for value in values {
+                *value = bf16::from_f32((mean + deviation * bell(&mut generator)) as f32);
+            }
+        });
+    Tensor::from_vec(values, shape, &Device::Cpu)
 }
 
 /// A generator key for each tensor, so that a tensor does not depend on the order in which a model asks.

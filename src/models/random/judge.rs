@@ -26,7 +26,7 @@ text = "{instruction}: done unchanged"
 /// The files in words.
 pub(super) fn texts(preset: Preset) -> Vec<(&'static str, &'static str)> {
     match preset {
-        Preset::Tiny | Preset::Small => vec![("chat_template.jinja", TEMPLATE)],
+        Preset::Tiny | Preset::Small | Preset::Zimage => vec![("chat_template.jinja", TEMPLATE)],
         Preset::World => vec![
             ("chat_template.jinja", WORLD_TEMPLATE),
             ("questions.toml", WORLD_QUESTIONS),
@@ -78,6 +78,19 @@ impl Sizes {
                 heads: 8,
                 key_value_heads: 2,
                 feed_forward: 1536,
+                theta: 1_000_000.0,
+            },
+            Preset::Zimage => Self {
+                side: 448,
+                patch: 14,
+                vision_width: 1024,
+                vision_layers: 24,
+                vision_heads: 16,
+                hidden: 1536,
+                layers: 28,
+                heads: 12,
+                key_value_heads: 2,
+                feed_forward: 8960,
                 theta: 1_000_000.0,
             },
             Preset::World => Self {

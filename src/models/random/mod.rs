@@ -182,7 +182,7 @@ impl Output<'_> {
         self.json(&format!("{part}/config.json"), config)?;
         let compute = Compute {
             device: Device::Cpu,
-            dtype: DType::F32,
+            dtype: DType::BF16,
         };
         let tensors: HashMap<String, Tensor> = build(config, &compute)?.tensors();
         let name = format!("{part}/{stem}.safetensors");

@@ -13,6 +13,8 @@ pub enum Preset {
     Tiny,
     /// About 150 million parameters in the proportions of the real models: for benchmarks.
     Small,
+    /// The sizes of Z-Image, its text encoder and InternVL3-2B, about 24 GB: to measure a machine without a download.
+    Zimage,
     /// What the scenes of [`crate::world`] need, to be trained from scratch: their words are its tokens.
     World,
 }
@@ -28,7 +30,7 @@ impl Preset {
                 target_area_px: 128 * 128,
                 ..released
             },
-            Self::Small => released,
+            Self::Small | Self::Zimage => released,
             Self::World => BundleSettings {
                 target_area_px: 64 * 64,
                 sigmas: vec![1.0, 0.9, 0.75, 0.5],
@@ -42,7 +44,7 @@ impl Preset {
     /// Time shift: small pictures lose their content at lower noise levels.
     fn shift(self) -> f64 {
         match self {
-            Self::Tiny | Self::Small => 6.0,
+            Self::Tiny | Self::Small | Self::Zimage => 6.0,
             Self::World => 3.0,
         }
     }
@@ -51,10 +53,11 @@ impl Preset {
         let (dim, heads, axes, layers, refiners, features) = match self {
             Self::Tiny => (48, 2, [8, 8, 8], 2, 1, 48),
             Self::Small => (768, 6, [32, 48, 48], 10, 2, 512),
+            Self::Zimage => (3840, 30, [32, 48, 48], 30, 2, 2560),
             Self::World => (96, 3, [8, 12, 12], 4, 1, 96),
         };
         let patch = match self {
-            Self::Tiny | Self::Small => 2,
+            Self::Tiny | Self::Small | Self::Zimage => 2,
             Self::World => 1,
         };
         json!({
@@ -83,6 +86,7 @@ impl Preset {
             Self::Tiny => ([8, 16, 16, 16], 1, 4),
             Self::World => ([16, 32, 48, 64], 1, 4),
             Self::Small => ([64, 128, 256, 256], 2, 32),
+            Self::Zimage => ([128, 256, 512, 512], 2, 32),
         };
         json!({
             "_class_name": "AutoencoderKL",
@@ -117,10 +121,11 @@ impl Preset {
     }
 
     pub(super) fn text_encoder(self) -> Value {
-        let (hidden, layers, heads, head_dim, feed_forward) = match self {
-            Self::Tiny => (48, 2, 4, 12, 96),
-            Self::World => (96, 4, 4, 24, 192),
-            Self::Small => (512, 6, 8, 64, 1536),
+        let (hidden, layers, [heads, groups], head_dim, feed_forward) = match self {
+            Self::Tiny => (48, 2, [4, 2], 12, 96),
+            Self::World => (96, 4, [4, 2], 24, 192),
+            Self::Small => (512, 6, [8, 4], 64, 1536),
+            Self::Zimage => (2560, 36, [32, 8], 128, 9728),
         };
         json!({
             "architectures": ["Qwen3Model"],
@@ -134,7 +139,7 @@ impl Preset {
             "model_type": "qwen3",
             "num_attention_heads": heads,
             "num_hidden_layers": layers,
-            "num_key_value_heads": heads / 2,
+            "num_key_value_heads": groups,
             "rms_norm_eps": 1e-6,
             "rope_scaling": null,
             "rope_theta": 1_000_000.0,
@@ -170,7 +175,7 @@ impl Preset {
     /// probability at first, and its blocks add little.
     pub(super) fn of_judge(self, name: &str) -> f64 {
         match self {
-            Self::Tiny | Self::Small => 1.0,
+            Self::Tiny | Self::Small | Self::Zimage => 1.0,
             Self::World if name.contains("embed_tokens") => 0.1,
             Self::World if ADDED.iter().any(|end| name.ends_with(end)) => 0.4,
             Self::World => 1.0,

@@ -44,7 +44,7 @@ impl Tokenizer {
     /// Of the text encoder.
     pub(super) fn of(preset: Preset) -> Self {
         match preset {
-            Preset::Tiny | Preset::Small => Self::plain(&[], &ADDED),
+            Preset::Tiny | Preset::Small | Preset::Zimage => Self::plain(&[], &ADDED),
             Preset::World => Self::of_the_world(),
         }
     }
@@ -52,7 +52,7 @@ impl Tokenizer {
     /// Of the judge.
     pub(super) fn of_judge(preset: Preset) -> Self {
         match preset {
-            Preset::Tiny | Preset::Small => Self::plain(&MERGED, &JUDGE_ADDED),
+            Preset::Tiny | Preset::Small | Preset::Zimage => Self::plain(&MERGED, &JUDGE_ADDED),
             Preset::World => Self::of_the_world(),
         }
     }

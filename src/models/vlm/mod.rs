@@ -145,8 +145,7 @@ impl VisionLanguageModel {
         self.tower.encode(pixels, &self.activations)
     }
 
-    /// Stages 1 and 2 of several pictures of one size, without a gradient of their pixels. `[P, 3, H, W]` in `[0, 1]` to
-    /// `[P, n, D]`
+    /// Stages 1 and 2 of several pictures of one size, differentiable. `[P, 3, H, W]` in `[0, 1]` to `[P, n, D]`
     ///
     /// # Errors
     /// Another shape, or a family that looks at one picture after the other.

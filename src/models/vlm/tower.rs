@@ -48,8 +48,8 @@ pub(super) trait VisionTower: Debug + Send + Sync {
     /// Pre-processing, differentiable where the picture's rounding is exact.
     fn pixel_values(&self, picture: &Picture, shown: Shown) -> Result<PixelValues>;
 
-    /// Pre-processing, tower and projector of several pictures at once, without a gradient of their pixels; of families that
-    /// are trained here. `[P, 3, H, W]` in `[0, 1]` to `[P, n, D]`
+    /// Pre-processing, tower and projector of several pictures of one size at once, differentiable; of families whose picture
+    /// is a row of tokens that count on like text. `[P, 3, H, W]` in `[0, 1]` to `[P, n, D]`
     fn look_at_all(&self, _pixels: &Tensor) -> Result<Tensor> {
         bail!("judges of this family look at one picture after the other")
     }

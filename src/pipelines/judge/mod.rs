@@ -5,6 +5,7 @@ pub mod check;
 mod error;
 mod looked;
 mod score;
+mod together;
 mod warning;
 
 use candle_core::{DType, Tensor};
@@ -17,6 +18,7 @@ pub use self::{
     error::JudgeError,
     looked::Looked,
     score::{Overall, Score, Verdict},
+    together::Pairs,
     warning::ScoreWarning,
 };
 use super::{
@@ -167,7 +169,7 @@ impl Judge {
         let mut seen = looked.at(&input.reference);
         let states = self.states(&pair, &questions, &mut seen)?;
         looked.keep(seen);
-        let logits = self.tokens.logits(self.model.decoder(), &states)?;
+        let logits = self.answers(&states)?;
         let warnings = warning::of(input, &self.settings.questions);
         score::score(questions, &logits, &self.settings, warnings)
     }
@@ -177,26 +179,31 @@ impl Judge {
     /// # Errors
     /// See [`JudgeError`].
     pub fn ask(&self, pair: &Pair, questions: &[Question]) -> Result<AnswerLogits, JudgeError> {
-        let states = self.states(pair, questions, &mut Seen::default())?;
-        // 6 answer       states     -> logits of Yes and No
-        Ok(self.tokens.logits(self.model.decoder(), &states)?)
+        Ok(self.answers(&self.states_of(pair, questions)?)?)
     }
 
-    /// As [`Self::ask`], with the logits of everything else that the judge could say, `[Q, V]`.
+    /// What the judge is about to say to each question, `[Q, D]`, differentiable in the pixels of `pair`.
     ///
     /// # Errors
     /// See [`JudgeError`].
-    pub fn ask_openly(
-        &self,
-        pair: &Pair,
-        questions: &[Question],
-    ) -> Result<(AnswerLogits, Tensor), JudgeError> {
-        let states = self.states(pair, questions, &mut Seen::default())?;
-        let decoder = self.model.decoder();
-        Ok((
-            self.tokens.logits(decoder, &states)?,
-            decoder.logits(&states)?,
-        ))
+    pub fn states_of(&self, pair: &Pair, questions: &[Question]) -> Result<Tensor, JudgeError> {
+        self.states(pair, questions, &mut Seen::default())
+    }
+
+    /// Stage 6, logits of Yes and No: of states `[Q, D]`.
+    ///
+    /// # Errors
+    /// The device refuses.
+    pub fn answers(&self, states: &Tensor) -> candle_core::Result<AnswerLogits> {
+        self.tokens.logits(self.model.decoder(), states)
+    }
+
+    /// Logits of everything that the judge could say, `[Q, V]`, of states `[Q, D]`.
+    ///
+    /// # Errors
+    /// The device refuses.
+    pub fn vocabulary(&self, states: &Tensor) -> candle_core::Result<Tensor> {
+        self.model.decoder().logits(states)
     }
 
     /// What the judge is about to say to each question, `[Q, D]`.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::{Gradients, Parameters};
+use super::{Gradients, Parameters, joined};
 
 /// Settings of the update.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,24 +96,49 @@ impl AdamW {
         } = self.settings;
         let correction = |beta: f64| 1.0 - beta.powf(self.step as f64);
         let (of_first, of_second) = (correction(beta1), correction(beta2));
-        for (name, parameter) in parameters {
-            let grad = widened(&gradients[name])?;
-            let moments = match self.moments.remove(name) {
-                Some(moments) => moments,
-                None => Moments {
-                    first: grad.zeros_like()?,
-                    second: grad.zeros_like()?,
-                },
+        let all: Vec<_> = parameters.iter().collect();
+        for run in joined::runs(all, |(_, parameter)| parameter.as_tensor()) {
+            let taken = run.iter().map(|(name, _)| {
+                let grad = widened(&gradients[*name])?;
+                let moments = match self.moments.remove(*name) {
+                    Some(moments) => moments,
+                    None => Moments {
+                        first: grad.zeros_like()?,
+                        second: grad.zeros_like()?,
+                    },
+                };
+                Ok((grad, moments))
+            });
+            let taken = taken.collect::<Result<Vec<_>>>()?;
+            let join = |of: fn(&(Tensor, Moments)) -> &Tensor| {
+                let parts: Vec<Tensor> = taken.iter().map(|one| of(one).clone()).collect();
+                joined::join(&parts)
             };
-            let first = (moments.first.affine(beta1, 0.0)? + grad.affine(1.0 - beta1, 0.0)?)?;
-            let second =
-                (moments.second.affine(beta2, 0.0)? + grad.sqr()?.affine(1.0 - beta2, 0.0)?)?;
+            let grad = join(|(grad, _)| grad)?;
+            let first = join(|(_, moments)| &moments.first)?;
+            let second = join(|(_, moments)| &moments.second)?;
+            let kept: Vec<Tensor> = run
+                .iter()
+                .map(|(_, var)| var.as_detached_tensor())
+                .collect();
+            let kept = joined::join(&kept)?;
+            let first = (first.affine(beta1, 0.0)? + grad.affine(1.0 - beta1, 0.0)?)?;
+            let second = (second.affine(beta2, 0.0)? + grad.sqr()?.affine(1.0 - beta2, 0.0)?)?;
             let size = (second.sqrt()? / of_second.sqrt())?.affine(1.0, eps)?;
             let move_by = (first.affine(learning_rate / of_first, 0.0)? / size)?;
-            let kept = parameter.as_tensor().detach();
             let kept = kept.affine(1.0 - learning_rate * weight_decay, 0.0)?;
-            parameter.set(&(kept - move_by.to_dtype(parameter.dtype())?)?)?;
-            self.moments.insert(name.clone(), Moments { first, second });
+            let moved = (&kept - move_by.to_dtype(kept.dtype())?)?;
+            let part = |joined: &Tensor| {
+                joined::part(joined, run.iter().map(|(_, parameter)| parameter.shape()))
+            };
+            let (first, second) = (part(&first)?, part(&second)?);
+            for ((((name, parameter), moved), first), second) in
+                run.iter().zip(part(&moved)?).zip(first).zip(second)
+            {
+                parameter.set(&moved)?;
+                self.moments
+                    .insert((*name).clone(), Moments { first, second });
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! One gradient a parameter.
-use candle_core::{DType, Result, backprop::GradStore};
+use candle_core::{DType, Result, Tensor, backprop::GradStore};
 
-use super::{Gradients, Parameters};
+use super::{Gradients, Parameters, joined};
 
 /// The gradients of `parameters`, taken out of a backward pass.
 pub fn gradients_of(parameters: &Parameters, grads: &mut GradStore) -> Gradients {
@@ -31,11 +31,17 @@ pub fn accumulate(sum: &mut Gradients, part: Gradients) -> Result<()> {
 /// # Errors
 /// The device refuses.
 pub fn global_norm(gradients: &Gradients) -> Result<f64> {
-    let squares = gradients.values().map(|grad| {
-        let squares = grad.to_dtype(DType::F64)?.sqr()?.sum_all()?;
-        squares.to_scalar::<f64>()
-    });
-    Ok(squares.sum::<Result<f64>>()?.sqrt())
+    let runs = joined::runs(gradients.values().cloned().collect(), |grad| grad);
+    let squares = runs
+        .iter()
+        .map(|run| joined::join(run)?.to_dtype(DType::F64)?.sqr()?.sum_all());
+    let squares = squares.collect::<Result<Vec<_>>>()?;
+    if squares.is_empty() {
+        return Ok(0.0);
+    }
+    // one wait for the device
+    let squares = Tensor::stack(&squares, 0)?.to_vec1::<f64>()?;
+    Ok(squares.iter().sum::<f64>().sqrt())
 }
 
 /// Scales all gradients so that their global norm is at most `most`; answers the norm before.
@@ -54,7 +60,7 @@ pub fn clip_global_norm(gradients: &mut Gradients, most: f64) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Tensor};
+    use candle_core::Device;
 
     use super::*;
 

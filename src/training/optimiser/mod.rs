@@ -1,6 +1,7 @@
 //! What moves parameters, with state that can be kept: AdamW, and Muon for the matrices inside blocks.
 mod adamw;
 mod gradients;
+pub(super) mod joined;
 mod muon;
 
 use std::collections::BTreeMap;
@@ -91,10 +92,7 @@ impl Optimiser {
             learning_rate: self.hidden.settings.learning_rate * share,
             ..self.hidden.settings
         };
-        for (name, var) in &hidden {
-            self.muon.update((name, var), &gradients[name], settings)?;
-        }
-        Ok(())
+        self.muon.update(&hidden, gradients, settings)
     }
 }
 

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Result, Tensor, Var, bail};
 
+use super::{Gradients, Parameters};
+
 /// Of the quintic that pulls singular values to 1 (Jordan's, chosen for speed: they end between 0.7 and 1.2).
 const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
 const ITERATIONS: usize = 5;
 /// Root mean square of AdamW's steps, in learning rates.
 const ADAMW_SIZE: f64 = 0.2;
+/// Numbers of the matrices that are made orthogonal together at most.
+const MOST: usize = 1 << 22;
 
 /// The optimiser of matrices, with everything that its next step depends on.
 #[derive(Clone, Debug, Default)]
@@ -36,64 +40,73 @@ impl Muon {
         &self.momenta
     }
 
-    /// Moves one matrix `[out, in]`, or the kernels `[out, in, k, k]` of a convolution as one, against its gradient.
+    /// Moves every matrix `[out, in]`, and the kernels `[out, in, k, k]` of every convolution as one, against its gradient.
     ///
     /// # Errors
     /// No matrix.
     pub fn update(
         &mut self,
-        (name, parameter): (&str, &Var),
-        gradient: &Tensor,
+        parameters: &Parameters,
+        gradients: &Gradients,
         settings: MuonSettings,
     ) -> Result<()> {
-        let grad = gradient.detach().to_dtype(DType::F32)?;
-        let momentum = match self.momenta.get(name) {
-            Some(momentum) => (momentum * settings.momentum)? + &grad,
-            None => Ok(grad.clone()),
-        }?;
-        // Nesterov's: one step of momentum ahead
-        let ahead = (grad + (&momentum * settings.momentum)?)?;
-        let matrix = match ahead.rank() {
-            3.. => ahead.flatten_from(1)?,
-            _ => ahead.clone(),
-        };
-        let orthogonal = orthogonal(&matrix)?.reshape(ahead.shape())?;
-        let (rows, columns) = matrix.dims2()?;
-        let size = ADAMW_SIZE * (rows.max(columns) as f64).sqrt();
-        let step = (orthogonal * (settings.learning_rate * size))?;
-        let kept = parameter.as_detached_tensor();
-        parameter.set(&(&kept - step.to_dtype(kept.dtype())?)?)?;
-        self.momenta.insert(name.to_owned(), momentum);
+        // matrices of one shape are made orthogonal together
+        let mut alike: BTreeMap<[usize; 2], Vec<(&String, &Var)>> = BTreeMap::new();
+        for (name, parameter) in parameters {
+            let shape = match parameter.dims() {
+                [rows, rest @ ..] if !rest.is_empty() => [*rows, rest.iter().product()],
+                other => bail!("a tensor {other:?} has no singular values; update it by AdamW"),
+            };
+            alike.entry(shape).or_default().push((name, parameter));
+        }
+        for ([rows, columns], all) in alike {
+            let size = ADAMW_SIZE * (rows.max(columns) as f64).sqrt();
+            for some in all.chunks((MOST / (rows * columns)).max(1)) {
+                let mut ahead = Vec::with_capacity(some.len());
+                for (name, _) in some {
+                    let grad = gradients[*name].detach().to_dtype(DType::F32)?;
+                    let momentum = match self.momenta.get(*name) {
+                        Some(momentum) => (momentum * settings.momentum)? + &grad,
+                        None => Ok(grad.clone()),
+                    }?;
+                    // Nesterov's: one step of momentum ahead
+                    let step = (grad + (&momentum * settings.momentum)?)?;
+                    ahead.push(step.reshape((rows, columns))?);
+                    self.momenta.insert((*name).clone(), momentum);
+                }
+                let steps = orthogonal(&Tensor::stack(&ahead, 0)?)?;
+                let steps = (steps * (settings.learning_rate * size))?;
+                for (at, (_, parameter)) in some.iter().enumerate() {
+                    let step = steps.get(at)?.reshape(parameter.shape())?;
+                    let kept = parameter.as_detached_tensor();
+                    parameter.set(&(&kept - step.to_dtype(kept.dtype())?)?)?;
+                }
+            }
+        }
         Ok(())
     }
 }
 
-/// The nearest matrix whose singular values are about 1, by Newton-Schulz iteration in single precision. `[out, in]`
+/// The nearest matrices whose singular values are about 1, by Newton-Schulz iteration in single precision. `[B, out, in]`
 ///
 /// # Errors
-/// No matrix.
-pub fn orthogonal(matrix: &Tensor) -> Result<Tensor> {
-    if matrix.rank() != 2 {
-        bail!(
-            "a tensor {:?} has no singular values; update it by AdamW",
-            matrix.dims()
-        )
-    }
-    let (rows, columns) = matrix.dims2()?;
+/// No batch of matrices.
+pub fn orthogonal(matrices: &Tensor) -> Result<Tensor> {
+    let (_, rows, columns) = matrices.dims3()?;
     // the smaller side decides the cost
     let turned = rows > columns;
-    let mut x = if turned {
-        matrix.t()?.contiguous()?
-    } else {
-        matrix.clone()
+    let x = match turned {
+        true => matrices.t()?.contiguous()?,
+        false => matrices.clone(),
     };
     let norm = x
         .sqr()?
-        .sum_all()?
-        .sqrt()?
-        .to_dtype(DType::F64)?
-        .to_scalar::<f64>()?;
-    x = (x / (norm + 1e-7))?;
+        .flatten_from(1)?
+        .sum_keepdim(1)?
+        .unsqueeze(2)?
+        .sqrt()?;
+    let inverse = (norm.to_dtype(DType::F64)? + 1e-7)?.recip()?;
+    let mut x = x.broadcast_mul(&inverse.to_dtype(x.dtype())?)?;
     let [linear, cubic, quintic] = QUINTIC;
     for _ in 0..ITERATIONS {
         let square = x.matmul(&x.t()?)?;
@@ -120,8 +133,13 @@ mod tests {
     #[test]
     fn singular_values_end_near_one() {
         for (rows, columns) in [(4, 9), (9, 4), (5, 5)] {
-            let x = orthogonal(&waves(rows, columns)).unwrap();
-            assert_eq!(x.dims(), [rows, columns]);
+            let two = [waves(rows, columns), (waves(rows, columns) * 30.0).unwrap()];
+            let both = orthogonal(&Tensor::stack(&two, 0).unwrap()).unwrap();
+            assert_eq!(both.dims(), [2, rows, columns]);
+            let x = both.get(1).unwrap();
+            let apart = (&x - both.get(0).unwrap()).unwrap().abs().unwrap();
+            let apart = apart.max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(apart < 1e-3, "the size of a matrix made {apart}");
             let gram = if rows < columns {
                 x.matmul(&x.t().unwrap())
             } else {
@@ -143,33 +161,28 @@ mod tests {
             learning_rate: 0.1,
             momentum: 0.9,
         };
-        let start = || Var::from_tensor(&waves(3, 4)).unwrap();
+        let start = || Parameters::from([("w".into(), Var::from_tensor(&waves(3, 4)).unwrap())]);
         let grads = [
             waves(3, 4),
             (waves(3, 4) * -0.3).unwrap(),
             waves(3, 4).cos().unwrap(),
         ];
+        let grads = grads.map(|grad| Gradients::from([("w".into(), grad)]));
         let whole = start();
         let mut undisturbed = Muon::default();
         for grad in &grads {
-            undisturbed.update(("w", &whole), grad, settings).unwrap();
+            undisturbed.update(&whole, grad, settings).unwrap();
         }
         let parts = start();
         let mut first = Muon::default();
-        first.update(("w", &parts), &grads[0], settings).unwrap();
+        first.update(&parts, &grads[0], settings).unwrap();
         let mut second = Muon::resume(first.momenta().clone());
-        second.update(("w", &parts), &grads[1], settings).unwrap();
-        second.update(("w", &parts), &grads[2], settings).unwrap();
-        let values = |var: &Var| var.to_vec2::<f32>().unwrap();
+        second.update(&parts, &grads[1], settings).unwrap();
+        second.update(&parts, &grads[2], settings).unwrap();
+        let values = |all: &Parameters| all["w"].to_vec2::<f32>().unwrap();
         assert_eq!(values(&whole), values(&parts));
-        assert!(
-            undisturbed
-                .update(
-                    ("b", &Var::new(&[1f32], &Device::Cpu).unwrap()),
-                    &waves(1, 1).flatten_all().unwrap(),
-                    settings
-                )
-                .is_err()
-        );
+        let bias = Var::new(&[1f32], &Device::Cpu).unwrap();
+        let bias = Parameters::from([("w".into(), bias)]);
+        assert!(undisturbed.update(&bias, &grads[0], settings).is_err());
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn compile(
         batch: Batch {
             size: read.integer("batch.size", 1..=4096),
             micro: read.integer("batch.micro", 1..=4096),
+            judged: read.integer("batch.judged", 1..=4096),
         },
         tuning: tuning(&mut read, "tuning"),
         memory: match read.boolean("memory.recompute") {

@@ -88,6 +88,8 @@ pub struct Data {
 pub struct Batch {
     pub size: usize,
     pub micro: usize,
+    /// Items of one pass of decoder and judge at most.
+    pub judged: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -155,6 +155,7 @@ fn settings(recipe: &Recipe, models: &Models) -> Settings {
     Settings {
         batch: recipe.batch.size,
         micro: recipe.batch.micro,
+        judged: recipe.batch.judged,
         schedule: models.bundle.settings.sigmas.clone(),
         depth: recipe.unroll.depth,
         gradient_through: recipe.unroll.gradient_through,

@@ -1,5 +1,6 @@
 //! The autoencoder of the tiny bundle: learns to draw scenes again from few, slightly disturbed latents.
 use candle_core::{D, DType, Device, Result, Tensor, shape::Dim};
+use rayon::prelude::*;
 
 use super::{Outcome, Stage, Step};
 use crate::{
@@ -50,16 +51,17 @@ pub fn pictures(
     count: usize,
     device: &Device,
 ) -> Result<Tensor> {
-    let pictures = (position..position + count as u64).map(|at| {
+    let positions: Vec<u64> = (position..position + count as u64).collect();
+    let pictures = positions.into_par_iter().map(|at| {
         let edit = Edit::draw(&EditMix::all(), &mut SceneRng::new(seed, at / 2));
         let scene = if at.is_multiple_of(2) {
             &edit.before
         } else {
             &edit.after
         };
-        to_pixels(&scene.render(view), device)
+        to_pixels(&scene.render(view), &Device::Cpu)
     });
-    Tensor::cat(&pictures.collect::<Result<Vec<_>>>()?, 0)
+    Tensor::cat(&pictures.collect::<Result<Vec<_>>>()?, 0)?.to_device(device)
 }
 
 impl Autoencoding {

@@ -54,25 +54,33 @@ struct Item {
     text: Tensor,
 }
 
+impl Target {
+    /// What says what is to be made.
+    fn text(self, row: &Row) -> &str {
+        match self {
+            Self::Reference | Self::Picture => row.source_caption.as_deref().unwrap_or_default(),
+            Self::Edited => &row.instruction,
+        }
+    }
+}
+
 impl FlowMatching<'_> {
-    fn item(&mut self, place: usize, position: u64, dropped: bool) -> TrainingResult<Item> {
+    fn row(&self, position: u64) -> usize {
         let (Pick::Edit(row) | Pick::Nothing(row) | Pick::Replay(row)) = self.order.at(position);
-        let row = &self.rows[row];
+        row
+    }
+
+    fn item(&mut self, place: usize, position: u64, dropped: bool) -> TrainingResult<Item> {
+        let row = &self.rows[self.row(position)];
         let reference = self.conditioner.picture(&row.image)?;
-        let (target, text) = match self.target {
-            Target::Reference | Target::Picture => (
-                reference.latents.clone(),
-                row.source_caption.as_deref().unwrap_or_default(),
-            ),
+        let target = match self.target {
+            Target::Reference | Target::Picture => reference.latents.clone(),
             Target::Edited => {
                 let edited = row.edited.as_ref().unwrap_or(&row.image);
-                (
-                    self.conditioner.picture_like(edited, &reference)?.latents,
-                    row.instruction.as_str(),
-                )
+                self.conditioner.picture_like(edited, &reference)?.latents
             }
         };
-        let text = if dropped { "" } else { text };
+        let text = if dropped { "" } else { self.target.text(row) };
         Ok(Item {
             place,
             reference: reference.latents,
@@ -85,6 +93,12 @@ impl FlowMatching<'_> {
     fn passes(&mut self, step: &Step) -> TrainingResult<Vec<Vec<Item>>> {
         let first = step.index * self.rows_per_step();
         let dropout = step.draws.uniform(Purpose::Dropout, self.batch.size);
+        let rows =
+            (0..self.batch.size as u64).map(|place| self.rows[self.row(first + place)].clone());
+        let rows: Vec<Row> = rows.collect();
+        let texts = rows.iter().map(|row| self.target.text(row));
+        let pictures = rows.iter().map(|row| row.image.as_path());
+        self.conditioner.prepare(pictures, texts.chain([""]))?;
         let mut passes: Vec<(Vec<usize>, Vec<Item>)> = Vec::new();
         for (place, drop) in dropout.into_iter().enumerate() {
             let dropped = drop < self.flow.text_dropout;

@@ -84,7 +84,7 @@ impl VisionTower for Tower {
     }
 
     fn look_at_all(&self, pixels: &Tensor) -> Result<Tensor> {
-        self.features(&self.values(&pixels.detach())?, &Activations::Keep)
+        self.features(&self.values(pixels)?, &Activations::Keep)
     }
 
     fn encode(&self, pixels: &PixelValues, activations: &Activations) -> Result<ImageTokens> {

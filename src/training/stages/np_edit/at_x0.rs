@@ -68,13 +68,15 @@ impl NpEdit<'_> {
                 &self.distribution(x0, batch, step)?,
             )?;
         }
-        let mut gradients = Vec::with_capacity(batch.items.len());
-        for (index, item) in batch.items.iter().enumerate() {
+        let mut gradients = Vec::new();
+        let mut done = 0;
+        for items in batch.judged_together(self.settings.judged) {
             step.turn()?;
-            let one = x0.narrow(0, index, 1)?;
-            let (gradient, loss) = self.of_item(&one, item, step, &mut at.terms)?;
+            let some = x0.narrow(0, done, items.len())?;
+            let (gradient, loss) = self.of_items(&some, items, step, &mut at.terms)?;
             gradients.push((gradient * share)?);
             at.loss += loss * share;
+            done += items.len();
         }
         at.gradient = (at.gradient + Tensor::cat(&gradients, 0)?)?;
         Ok(at)
@@ -120,42 +122,47 @@ impl NpEdit<'_> {
         })
     }
 
-    /// What judge, "do nothing." and consistency make of one item's x0 `[1, C, h, w]`: weighted gradient and loss.
-    fn of_item(
+    /// What judge, "do nothing." and consistency make of items of one role and their x0 `[items, C, h, w]`: weighted gradient
+    /// and loss, sums over the items.
+    fn of_items(
         &self,
         x0: &Tensor,
-        item: &Item,
+        items: &[Item],
         step: &Step,
         terms: &mut Terms,
     ) -> TrainingResult<(Tensor, f64)> {
         let weights = &self.settings.weights;
         let leaf = Var::from_tensor(x0)?;
+        let gather = |of: fn(&Item) -> &Tensor| {
+            let all: Vec<&Tensor> = items.iter().map(of).collect();
+            Tensor::cat(&all, 0)
+        };
         let mut losses = Vec::new();
-        if item.role == Role::Nothing {
-            let apart = (leaf.as_tensor() - &item.reference.latents)?
-                .sqr()?
-                .mean_all()?;
-            losses.push(("do_nothing", weights.do_nothing, apart));
+        if items.iter().all(|item| item.role == Role::Nothing) {
+            let apart = (leaf.as_tensor() - gather(|item| &item.reference.latents)?)?;
+            losses.push(("do_nothing", weights.do_nothing, mean_square(&apart)?));
         }
         if weights.judge > 0.0 || weights.pixel > 0.0 || self.frozen.lpips.is_some() {
             let pixels = self.conditioner.bundle().vae.decode(leaf.as_tensor())?;
             if weights.judge > 0.0 {
-                let judged = self.judged(&pixels, item, step.index, terms)?;
+                let judged = self.judged(&pixels, items, step.index, terms)?;
                 losses.push(("judge", weights.judge, judged));
             }
             if weights.pixel > 0.0 {
-                let apart = (&pixels - &item.reference.pixels)?.sqr()?.mean_all()?;
-                losses.push(("pixel", weights.pixel, apart));
+                let apart = (&pixels - gather(|item| &item.reference.pixels)?)?;
+                losses.push(("pixel", weights.pixel, mean_square(&apart)?));
             }
             if let Some(lpips) = self.frozen.lpips {
-                let apart = lpips.distances(&pixels, &item.reference.pixels)?;
-                losses.push(("lpips", weights.lpips, apart.mean_all()?));
+                let apart = lpips.distances(&pixels, &gather(|item| &item.reference.pixels)?)?;
+                losses.push(("lpips", weights.lpips, apart));
             }
         }
         let mut total: Option<Tensor> = None;
         for (name, weight, loss) in losses {
-            terms.add(name, scalar(&loss)?);
-            let weighted = (loss.to_dtype(leaf.dtype())? * weight)?;
+            for value in in_double(&loss.detach())? {
+                terms.add(name, value);
+            }
+            let weighted = (loss.sum_all()?.to_dtype(leaf.dtype())? * weight)?;
             total = Some(match total {
                 Some(total) => (total + weighted)?,
                 None => weighted,
@@ -172,6 +179,11 @@ impl NpEdit<'_> {
         };
         Ok((gradient, scalar(&total)?))
     }
+}
+
+/// Of each item of `[B, ..]`, `[B]`.
+fn mean_square(x: &Tensor) -> candle_core::Result<Tensor> {
+    x.sqr()?.flatten_from(1)?.mean(D::Minus1)
 }
 
 impl AtX0 {

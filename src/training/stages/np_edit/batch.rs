@@ -77,6 +77,12 @@ impl MicroBatch {
         picked.copied().collect()
     }
 
+    /// The items in order, at most `most` at a time, neighbours of one role together.
+    pub fn judged_together(&self, most: usize) -> impl Iterator<Item = &[Item]> {
+        let runs = self.items.chunk_by(|a, b| a.role == b.role);
+        runs.flat_map(move |run| run.chunks(most.max(1)))
+    }
+
     /// All items of a pass are replayed, or none is.
     pub fn replayed(&self) -> bool {
         self.items
@@ -101,6 +107,14 @@ impl Item {
 impl NpEdit<'_> {
     /// The batch whose first row is at `position` of the order, as passes.
     pub(super) fn batches(&mut self, position: u64) -> TrainingResult<Vec<MicroBatch>> {
+        let rows = (0..self.settings.batch as u64).map(|place| self.picked(position + place).1);
+        let rows: Vec<Row> = rows.cloned().collect();
+        let texts = rows
+            .iter()
+            .flat_map(|row| [Some(&row.instruction), row.edited_caption.as_ref()]);
+        let texts = texts.flatten().map(String::as_str);
+        let pictures = rows.iter().map(|row| row.image.as_path());
+        self.conditioner.prepare(pictures, texts)?;
         let mut groups: Vec<(Key, Vec<Item>)> = Vec::new();
         for place in 0..self.settings.batch {
             let item = self.item(place, position + place as u64)?;
@@ -120,12 +134,17 @@ impl NpEdit<'_> {
             .collect()
     }
 
-    fn item(&mut self, place: usize, position: u64) -> TrainingResult<Item> {
-        let (role, row) = match self.rows.order.at(position) {
+    fn picked(&self, position: u64) -> (Role, &Row) {
+        match self.rows.order.at(position) {
             Pick::Edit(row) => (Role::Edit, &self.rows.edits[row]),
             Pick::Nothing(row) => (Role::Nothing, &self.rows.edits[row]),
             Pick::Replay(row) => (Role::Replay, &self.rows.replayed[row]),
-        };
+        }
+    }
+
+    fn item(&mut self, place: usize, position: u64) -> TrainingResult<Item> {
+        let (role, row) = self.picked(position);
+        let row = row.clone();
         let edited = row.edited_caption.as_deref().unwrap_or_default();
         let mut edit = row.description();
         let caption = match role {

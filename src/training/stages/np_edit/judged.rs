@@ -1,5 +1,5 @@
-//! The judge's answers about one item, as a loss.
-use candle_core::Tensor;
+//! The judge's answers about some items, as a loss.
+use candle_core::{D, Tensor};
 use serde::Deserialize;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     models::vlm::{Picture, Rounding},
     pipelines::{
-        judge::{Pair, unit},
+        judge::{Pair, Pairs, unit},
         questions::{Question, QuestionKind},
     },
     training::{
@@ -32,40 +32,67 @@ pub enum AnswerLoss {
 }
 
 impl NpEdit<'_> {
-    /// Mean loss of the questions about `pixels` `[1, 3, H, W]`; a scalar.
+    /// Mean loss of the questions about each of `items` and its `pixels` `[items, 3, H, W]`; `[items]`. As many questions are
+    /// asked about each.
     pub(super) fn judged(
         &self,
         pixels: &Tensor,
-        item: &Item,
+        items: &[Item],
         step: u64,
         terms: &mut Terms,
     ) -> TrainingResult<Tensor> {
         let judge = self.frozen.judge;
-        let questions = self.questions(item);
-        let pair = Pair {
-            reference: picture(&item.reference.pixels)?,
-            edited: picture(pixels)?,
-        };
-        let expected: Vec<_> = questions.iter().map(|question| question.expected).collect();
+        let questions: Vec<_> = items.iter().map(|item| self.questions(item)).collect();
+        let states = self.states(pixels, items, &questions)?;
+        let logits = judge.answers(&states)?;
+        let asked: Vec<_> = questions.iter().flatten().collect();
+        let expected: Vec<_> = asked.iter().map(|question| question.expected).collect();
         let temperature = ramp(step, self.settings.ramp_steps);
-        let (logits, losses) = match self.settings.answer_loss {
-            AnswerLoss::Binary => {
-                let logits = judge.ask(&pair, &questions)?;
-                let losses = answer_losses(&logits, &expected, temperature)?;
-                (logits, losses)
-            }
+        let losses = match self.settings.answer_loss {
+            AnswerLoss::Binary => answer_losses(&logits, &expected, temperature)?,
             AnswerLoss::FullVocabulary => {
-                let (logits, vocabulary) = judge.ask_openly(&pair, &questions)?;
-                let losses = vocabulary_losses(&logits, &vocabulary, &expected, temperature)?;
-                (logits, losses)
+                let vocabulary = judge.vocabulary(&states)?;
+                vocabulary_losses(&logits, &vocabulary, &expected, temperature)?
             }
         };
-        terms.asked(questions.len());
-        for (question, margin) in questions.iter().zip(in_double(&logits.margin()?.detach())?) {
+        terms.asked(asked.len());
+        for (question, margin) in asked.iter().zip(in_double(&logits.margin()?.detach())?) {
             let (name, probability) = right_answer(question, margin);
             terms.add(name, probability);
         }
-        Ok(losses.mean_all()?)
+        Ok(losses
+            .reshape((items.len(), asked.len() / items.len().max(1)))?
+            .mean(D::Minus1)?)
+    }
+
+    /// What the judge is about to say to every question, item by item: in one pass where that is possible.
+    fn states(
+        &self,
+        pixels: &Tensor,
+        items: &[Item],
+        questions: &[Vec<Question>],
+    ) -> TrainingResult<Tensor> {
+        let judge = self.frozen.judge;
+        if items.len() > 1 {
+            let references = items.iter().map(|item| unit(&item.reference.pixels));
+            let references = references.collect::<candle_core::Result<Vec<_>>>()?;
+            let pairs = Pairs {
+                references: Tensor::cat(&references, 0)?,
+                edited: unit(pixels)?,
+            };
+            if let Some(states) = judge.states_together(&pairs, questions)? {
+                return Ok(states);
+            }
+        }
+        let mut states = Vec::with_capacity(items.len());
+        for (at, (item, questions)) in items.iter().zip(questions).enumerate() {
+            let pair = Pair {
+                reference: picture(&item.reference.pixels)?,
+                edited: picture(&pixels.narrow(0, at, 1)?)?,
+            };
+            states.push(judge.states_of(&pair, questions)?);
+        }
+        Ok(Tensor::cat(&states, 0)?)
     }
 
     fn questions(&self, item: &Item) -> Vec<Question> {

@@ -77,6 +77,8 @@ pub struct Settings {
     pub batch: usize,
     /// Items of one pass at most.
     pub micro: usize,
+    /// Items of one pass of decoder and judge at most.
+    pub judged: usize,
     /// Levels that a path may end at, from 1 down.
     pub schedule: Vec<f64>,
     /// Steps of a path at most.
