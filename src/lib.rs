@@ -2,11 +2,13 @@
 //!
 //! Imports flow one way (`tests/architecture.rs` holds the table):
 //! `nn` -> `models`, `adapters` -> `pipelines` -> `engine`, `training` -> `http` -> `app`, `cli`.
+pub mod access;
 pub mod adapters;
 pub mod app;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod fetch;
 pub mod http;
 pub mod jobs;
 pub mod models;

@@ -10,9 +10,11 @@ use std::{
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("telemetry", &[]),
+    ("fetch", &[]),
     ("nn", &[]),
     ("world", &[]),
     ("storage", &[]),
+    ("access", &["storage"]),
     ("models", &["nn", "world"]), // a bundle for the world knows its words
     ("adapters", &["nn", "storage"]),
     ("pipelines", &["models", "nn"]),
@@ -32,10 +34,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "world", // draws the demo and regression sets
         ],
     ),
-    ("http", &["engine", "adapters", "jobs"]),
+    ("http", &["engine", "adapters", "jobs", "access", "fetch"]),
     (
         "app",
         &[
+            "access",
+            "fetch",
             "http",
             "jobs",
             "engine",
@@ -50,6 +54,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "access",
             "app",
             "http",
             "engine",
@@ -57,6 +62,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "pipelines",
             "models",
             "adapters",
+            "storage", // keys need no service
             "nn",
             "world",
         ],

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Adapter, AdapterError, AdapterId, AdapterSource, AdapterSourceError, read};
+use super::{Adapter, AdapterError, AdapterId, AdapterSource, AdapterSourceError, Viewer, read};
 
 /// Longest name of an adapter, in bytes.
 const MAX_NAME_BYTES: usize = 64;
@@ -121,7 +121,7 @@ impl AdapterDirectory {
 }
 
 impl AdapterSource for AdapterDirectory {
-    fn resolve(&self, name: &str) -> Result<AdapterId, AdapterSourceError> {
+    fn resolve(&self, _: &Viewer, name: &str) -> Result<AdapterId, AdapterSourceError> {
         if !is_name(name) {
             return Err(unknown(name));
         }
@@ -197,17 +197,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(&small(), &dir.path().join("winter"), Target::Peft).unwrap();
         let source = AdapterDirectory::open(dir.path()).unwrap();
-        let id = source.resolve("winter").unwrap();
+        let id = source.resolve(&Viewer::default(), "winter").unwrap();
         assert_eq!(id, *small().id());
         let fresh = AdapterDirectory::open(dir.path()).unwrap();
-        assert_eq!(fresh.resolve(id.as_str()).unwrap(), id);
+        assert_eq!(fresh.resolve(&Viewer::default(), id.as_str()).unwrap(), id);
         assert_eq!(*fresh.read(&id).unwrap().id(), id);
-        assert!(is_unknown(source.resolve("summer")));
-        assert!(is_unknown(source.resolve(&"0".repeat(64))));
+        assert!(is_unknown(source.resolve(&Viewer::default(), "summer")));
+        assert!(is_unknown(
+            source.resolve(&Viewer::default(), &"0".repeat(64))
+        ));
 
         fs::remove_dir_all(dir.path().join("winter")).unwrap();
         write(&other(), &dir.path().join("winter"), Target::Peft).unwrap();
-        assert_eq!(source.resolve("winter").unwrap(), *other().id());
+        assert_eq!(
+            source.resolve(&Viewer::default(), "winter").unwrap(),
+            *other().id()
+        );
         assert!(source.read(&id).is_err());
     }
 
@@ -243,7 +248,10 @@ mod tests {
             "-a",
             &long,
         ] {
-            assert!(is_unknown(source.resolve(name)), "{name:?}");
+            assert!(
+                is_unknown(source.resolve(&Viewer::default(), name)),
+                "{name:?}"
+            );
         }
     }
 
@@ -252,7 +260,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("torn.safetensors"), b"no").unwrap();
         let source = AdapterDirectory::open(dir.path()).unwrap();
-        let refused = source.resolve("torn").unwrap_err();
+        let refused = source.resolve(&Viewer::default(), "torn").unwrap_err();
         assert!(
             matches!(&refused, AdapterSourceError::Unusable { name, .. } if name == "torn"),
             "{refused}"

@@ -2,6 +2,7 @@
 //!
 //! An [`Adapter`] never changes; its [`AdapterId`] is the same whichever program's layout it was read from.
 mod adapter;
+mod aliases;
 mod container;
 mod directory;
 mod durable;
@@ -18,14 +19,16 @@ mod registry_source;
 mod source;
 mod write;
 
+pub use crate::storage::Viewer;
 pub use adapter::{Adapter, AdapterConfig, Pair, Scaling};
+pub use aliases::Alias;
 pub use directory::AdapterDirectory;
 pub use error::AdapterError;
 pub use id::AdapterId;
 pub use layout::Layout;
 pub use placed::PlacedAdapter;
 pub use read::{Found, read};
-pub use registry::{Alias, Download, Entry, Registry, RegistryError};
+pub use registry::{Download, Entry, Registry, RegistryError};
 pub use registry_source::RegistrySource;
 pub use source::{AdapterSource, AdapterSourceError, NoAdapters};
 pub use write::{Target, write};

@@ -5,19 +5,20 @@ use serde_json::Value;
 use sqlx::{Any, Row, Transaction, any::AnyRow};
 use uuid::Uuid;
 
-use super::{Adapter, AdapterError, Target, read, write};
-use crate::storage::{Storage, StorageError};
+use super::{Adapter, AdapterError, Alias, Target, read, write};
+use crate::storage::{Storage, StorageError, Viewer};
 
 /// Adapters and aliases in rows, weights in the object store.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    storage: Storage,
+    pub(super) storage: Storage,
 }
 
 /// One kept adapter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub id: String,
+    pub owner: String,
     /// Milliseconds since 1970.
     pub created: i64,
     /// Of its weights, as diffusers reads them.
@@ -26,15 +27,6 @@ pub struct Entry {
     pub lineage: Value,
     /// Names that stand for it, sorted.
     pub aliases: Vec<String>,
-}
-
-/// A name that stands for an adapter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alias {
-    pub name: String,
-    pub adapter: String,
-    /// Counts moves, from 1; 0 is a name that stands for nothing yet.
-    pub version: i64,
 }
 
 /// A file as another program reads it.
@@ -77,12 +69,9 @@ impl From<sqlx::Error> for RegistryError {
     }
 }
 
-type RegistryResult<T> = Result<T, RegistryError>;
+pub(super) type RegistryResult<T> = Result<T, RegistryError>;
 
 const PEFT: &str = "peft";
-const MAX_NAME: usize = 64;
-/// Of a hex SHA-256.
-const ID_LENGTH: usize = 64;
 
 impl Registry {
     pub fn new(storage: Storage) -> Self {
@@ -114,73 +103,85 @@ impl Registry {
         Ok(bytes as i64)
     }
 
-    /// Enters an adapter whose files are stored; one that is there already stays as it is.
+    /// Enters an adapter of `owner` whose files are stored; one that is there already stays as it is.
     ///
     /// # Errors
     /// No database.
     pub async fn enter(
         &self,
         tx: &mut Transaction<'static, Any>,
+        owner: &str,
         (id, bytes): (&str, i64),
         lineage: &Value,
     ) -> RegistryResult<()> {
         let now = self.storage.database.now_in(tx).await?;
-        let insert = "INSERT INTO adapters (id, created, bytes, lineage) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-        let insert = sqlx::query(insert).bind(id).bind(now).bind(bytes);
-        insert.bind(lineage.to_string()).execute(&mut **tx).await?;
+        let insert = "INSERT INTO adapters (id, owner, created, bytes, lineage) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        let insert = sqlx::query(insert).bind(id).bind(owner).bind(now);
+        let insert = insert.bind(bytes).bind(lineage.to_string());
+        insert.execute(&mut **tx).await?;
         Ok(())
     }
 
-    /// Takes an adapter's file (or folder) in.
+    /// Takes an adapter's file (or folder) in, as the viewer's.
     ///
     /// # Errors
     /// No adapter, or no storage.
-    pub async fn import(&self, path: &Path, lineage: &Value) -> RegistryResult<Entry> {
+    pub async fn import(
+        &self,
+        viewer: &Viewer,
+        path: &Path,
+        lineage: &Value,
+    ) -> RegistryResult<Entry> {
         let path = path.to_owned();
         let found = tokio::task::spawn_blocking(move || read(&path));
         let adapter = found.await.map_err(std::io::Error::other)??.adapter;
         let bytes = self.store_files(&adapter).await?;
         let mut tx = self.storage.database.begin().await?;
         let id = adapter.id().as_str();
-        self.enter(&mut tx, (id, bytes), lineage).await?;
+        self.enter(&mut tx, viewer.name(), (id, bytes), lineage)
+            .await?;
         tx.commit().await.map_err(StorageError::from)?;
-        self.entry(id).await
+        self.entry(viewer, id).await
     }
 
     /// Newest first.
     ///
     /// # Errors
     /// No database.
-    pub async fn list(&self) -> RegistryResult<Vec<Entry>> {
-        let select = "SELECT id, created, bytes, lineage FROM adapters ORDER BY created DESC, id";
-        let rows = sqlx::query(select)
-            .fetch_all(self.storage.database.pool())
-            .await?;
-        let aliases = self.aliases().await?;
+    pub async fn list(&self, viewer: &Viewer) -> RegistryResult<Vec<Entry>> {
+        let select = "SELECT id, owner, created, bytes, lineage FROM adapters WHERE (owner = $1 OR $2 = 1) ORDER BY created DESC, id, owner";
+        let select = sqlx::query(select).bind(viewer.name());
+        let rows = select.bind(viewer.sees_all());
+        let rows = rows.fetch_all(self.storage.database.pool()).await?;
+        let aliases = self.aliases(viewer).await?;
         rows.iter()
             .map(|row| Entry::of_row(row, &aliases))
             .collect()
     }
 
-    /// By id or alias.
+    /// By id or alias; the viewer's own before others of that name.
     ///
     /// # Errors
     /// [`RegistryError::Unknown`], or no database.
-    pub async fn entry(&self, name: &str) -> RegistryResult<Entry> {
-        let select = "SELECT id, created, bytes, lineage FROM adapters WHERE id = $1 OR id = (SELECT adapter FROM aliases WHERE name = $1)";
-        let select = sqlx::query(select).bind(name);
+    pub async fn entry(&self, viewer: &Viewer, name: &str) -> RegistryResult<Entry> {
+        let aliases = self.aliases(viewer).await?;
+        let alias = aliases.iter().find(|alias| alias.name == name);
+        let id = alias.map_or(name, |alias| &alias.adapter);
+        let select = "SELECT id, owner, created, bytes, lineage FROM adapters WHERE id = $1 AND (owner = $2 OR $3 = 1) ORDER BY CASE WHEN owner = $4 THEN 0 ELSE 1 END, created LIMIT 1";
+        let select = sqlx::query(select).bind(id).bind(viewer.name());
+        let select = select.bind(viewer.sees_all());
+        let select = select.bind(alias.map_or(viewer.name(), |alias| &alias.owner));
         let row = select.fetch_optional(self.storage.database.pool()).await?;
         let unknown = || RegistryError::Unknown { name: name.into() };
-        Entry::of_row(&row.ok_or_else(unknown)?, &self.aliases().await?)
+        Entry::of_row(&row.ok_or_else(unknown)?, &aliases)
     }
 
-    /// The adapter of an id or alias.
+    /// The adapter of an id, whoever owns it.
     ///
     /// # Errors
     /// [`RegistryError::Unknown`], or no storage.
-    pub async fn adapter(&self, name: &str) -> RegistryResult<Adapter> {
-        let id = self.entry(name).await?.id;
-        let file = self.download(&id, Target::Diffusers).await?;
+    pub async fn adapter(&self, id: &str) -> RegistryResult<Adapter> {
+        let file = self.packed(id, Target::Diffusers).await?;
         let folder = self.scratch()?;
         let path = folder.path.join(file.name);
         fs::write(&path, file.bytes)?;
@@ -192,12 +193,21 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Unknown`], or no storage.
-    pub async fn download(&self, name: &str, target: Target) -> RegistryResult<Download> {
-        let id = self.entry(name).await?.id;
+    pub async fn download(
+        &self,
+        viewer: &Viewer,
+        name: &str,
+        target: Target,
+    ) -> RegistryResult<Download> {
+        let id = self.entry(viewer, name).await?.id;
+        self.packed(&id, target).await
+    }
+
+    async fn packed(&self, id: &str, target: Target) -> RegistryResult<Download> {
         let get = async |file: String| {
             let key = format!("adapters/{id}/{file}");
             let found = self.storage.objects.get(&key).await?;
-            found.ok_or_else(|| RegistryError::Unknown { name: name.into() })
+            found.ok_or_else(|| RegistryError::Unknown { name: id.into() })
         };
         match target {
             Target::Diffusers => {
@@ -227,111 +237,24 @@ impl Registry {
         }
     }
 
-    /// Every alias, by name.
-    ///
-    /// # Errors
-    /// No database.
-    pub async fn aliases(&self) -> RegistryResult<Vec<Alias>> {
-        let select = "SELECT name, adapter, version FROM aliases ORDER BY name";
-        let rows = sqlx::query(select)
-            .fetch_all(self.storage.database.pool())
-            .await?;
-        let aliases = rows.iter().map(|row| {
-            Ok(Alias {
-                name: row.try_get(0)?,
-                adapter: row.try_get(1)?,
-                version: row.try_get(2)?,
-            })
-        });
-        aliases
-            .collect::<Result<_, sqlx::Error>>()
-            .map_err(Into::into)
-    }
-
-    /// The alias as it stands; of version 0 where nothing has the name.
-    ///
-    /// # Errors
-    /// No alias' name, or no database.
-    pub async fn alias(&self, name: &str) -> RegistryResult<Alias> {
-        check_name(name)?;
-        let found = self.aliases().await?.into_iter();
-        let found = found.into_iter().find(|alias| alias.name == name);
-        Ok(found.unwrap_or_else(|| Alias {
-            name: name.into(),
-            adapter: String::new(),
-            version: 0,
-        }))
-    }
-
-    /// Moves an alias, provided that it is as the caller last saw it.
-    ///
-    /// # Errors
-    /// [`RegistryError::AliasMoved`], [`RegistryError::Unknown`], or no database.
-    pub async fn move_alias(&self, seen: &Alias, adapter: &str) -> RegistryResult<Alias> {
-        check_name(&seen.name)?;
-        let id = self.entry(adapter).await?.id;
-        let mut tx = self.storage.database.begin().await?;
-        let moved = self.move_in(&mut tx, seen, &id).await?;
-        tx.commit().await.map_err(StorageError::from)?;
-        let now = self.alias(&seen.name).await?;
-        match moved {
-            true => Ok(now),
-            false => Err(RegistryError::AliasMoved {
-                name: seen.name.clone(),
-                expected: seen.version,
-                found: now.version,
-            }),
-        }
-    }
-
-    /// As [`Self::move_alias`], together with what else the transaction writes; answers whether it moved.
-    ///
-    /// # Errors
-    /// No database.
-    pub async fn move_in(
-        &self,
-        tx: &mut Transaction<'static, Any>,
-        seen: &Alias,
-        id: &str,
-    ) -> RegistryResult<bool> {
-        let query = match seen.version {
-            0 => {
-                "INSERT INTO aliases (name, adapter, version) VALUES ($1, $2, $3 + 1) ON CONFLICT DO NOTHING"
-            }
-            _ => {
-                "UPDATE aliases SET adapter = $2, version = version + 1 WHERE name = $1 AND version = $3"
-            }
-        };
-        let query = sqlx::query(query).bind(&seen.name).bind(id);
-        let done = query.bind(seen.version).execute(&mut **tx).await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Takes a name away from its adapter.
-    ///
-    /// # Errors
-    /// [`RegistryError::Unknown`], or no database.
-    pub async fn delete_alias(&self, name: &str) -> RegistryResult<()> {
-        let delete = sqlx::query("DELETE FROM aliases WHERE name = $1").bind(name);
-        let done = delete.execute(self.storage.database.pool()).await?;
-        match done.rows_affected() {
-            0 => Err(RegistryError::Unknown { name: name.into() }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes an adapter away for good.
+    /// Takes an adapter away from its owner; its files go with the last one.
     ///
     /// # Errors
     /// [`RegistryError::InUse`] where an alias stands for it, [`RegistryError::Unknown`], or no storage.
-    pub async fn delete(&self, id: &str) -> RegistryResult<()> {
-        let entry = self.entry(id).await?;
-        let delete = "DELETE FROM adapters WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM aliases WHERE adapter = $1)";
-        let delete = sqlx::query(delete).bind(&entry.id);
-        let done = delete.execute(self.storage.database.pool()).await?;
-        if done.rows_affected() == 0 {
+    pub async fn delete(&self, viewer: &Viewer, id: &str) -> RegistryResult<()> {
+        let entry = self.entry(viewer, id).await?;
+        let delete = "DELETE FROM adapters WHERE id = $1 AND owner = $2 AND NOT EXISTS (SELECT 1 FROM aliases WHERE adapter = $1 AND owner = $2)";
+        let mut tx = self.storage.database.begin().await?;
+        let delete = sqlx::query(delete).bind(&entry.id).bind(&entry.owner);
+        if delete.execute(&mut *tx).await?.rows_affected() == 0 {
             let by = format!("the alias {:?} stands for it", entry.aliases.join(", "));
             return Err(RegistryError::InUse { by });
+        }
+        let others = sqlx::query("SELECT id FROM adapters WHERE id = $1 LIMIT 1").bind(&entry.id);
+        let others = others.fetch_optional(&mut *tx).await?;
+        tx.commit().await.map_err(StorageError::from)?;
+        if others.is_some() {
+            return Ok(());
         }
         let folder = format!("adapters/{}", entry.id);
         Ok(self.storage.objects.delete_folder(&folder).await?)
@@ -347,30 +270,18 @@ impl Registry {
 impl Entry {
     fn of_row(row: &AnyRow, aliases: &[Alias]) -> RegistryResult<Self> {
         let id: String = row.try_get(0)?;
-        let lineage: String = row.try_get(3)?;
-        let own = aliases.iter().filter(|alias| alias.adapter == id);
+        let owner: String = row.try_get(1)?;
+        let lineage: String = row.try_get(4)?;
+        let own = |alias: &&Alias| alias.adapter == id && alias.owner == owner;
+        let own = aliases.iter().filter(own);
         Ok(Self {
             aliases: own.map(|alias| alias.name.clone()).collect(),
-            created: row.try_get(1)?,
-            bytes: row.try_get(2)?,
+            created: row.try_get(2)?,
+            bytes: row.try_get(3)?,
             lineage: serde_json::from_str(&lineage).unwrap_or_default(),
             id,
+            owner,
         })
-    }
-}
-
-/// # Errors
-/// [`RegistryError::AliasName`].
-pub fn check_name(name: &str) -> RegistryResult<()> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let all = name
-        .bytes()
-        .all(|byte| plain(byte) || b"._-".contains(&byte));
-    let first = name.bytes().next().is_some_and(plain);
-    let is_id = name.len() == ID_LENGTH && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match all && first && !is_id && name.len() <= MAX_NAME {
-        true => Ok(()),
-        false => Err(RegistryError::AliasName { name: name.into() }),
     }
 }
 

@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{Adapter, AdapterId, AdapterSource, AdapterSourceError, Registry, RegistryError};
+use super::{
+    Adapter, AdapterId, AdapterSource, AdapterSourceError, Registry, RegistryError, Viewer,
+};
 
 /// Ids and aliases of the registry; what it does not know is asked of `other`. To be called outside of async tasks.
 #[derive(Debug)]
@@ -14,12 +16,12 @@ pub struct RegistrySource {
 }
 
 impl AdapterSource for RegistrySource {
-    fn resolve(&self, name: &str) -> Result<AdapterId, AdapterSourceError> {
-        let entry = self.runtime.block_on(self.registry.entry(name));
+    fn resolve(&self, viewer: &Viewer, name: &str) -> Result<AdapterId, AdapterSourceError> {
+        let entry = self.runtime.block_on(self.registry.entry(viewer, name));
         let known = entry.map(|entry| AdapterId::parse(&entry.id));
         match known {
             Ok(Some(id)) => Ok(id),
-            Ok(None) | Err(RegistryError::Unknown { .. }) => self.other.resolve(name),
+            Ok(None) | Err(RegistryError::Unknown { .. }) => self.other.resolve(viewer, name),
             Err(error) => Err(unavailable(error)),
         }
     }

@@ -1,15 +1,15 @@
 //! Where a service finds the adapters that requests name.
 use std::fmt;
 
-use super::{Adapter, AdapterError, AdapterId};
+use super::{Adapter, AdapterError, AdapterId, Viewer};
 
 /// Finds adapters by name, alias or id. Blocks: not for async tasks.
 pub trait AdapterSource: fmt::Debug + Send + Sync + 'static {
-    /// The id that a name, an alias or an id stands for now.
+    /// The id that a name, an alias or an id stands for now, where `viewer` may see it.
     ///
     /// # Errors
     /// [`AdapterSourceError::Unknown`] where nothing is called that.
-    fn resolve(&self, name: &str) -> Result<AdapterId, AdapterSourceError>;
+    fn resolve(&self, viewer: &Viewer, name: &str) -> Result<AdapterId, AdapterSourceError>;
 
     /// The adapter of an id that [`AdapterSource::resolve`] gave.
     ///
@@ -23,7 +23,7 @@ pub trait AdapterSource: fmt::Debug + Send + Sync + 'static {
 pub struct NoAdapters;
 
 impl AdapterSource for NoAdapters {
-    fn resolve(&self, name: &str) -> Result<AdapterId, AdapterSourceError> {
+    fn resolve(&self, _: &Viewer, name: &str) -> Result<AdapterId, AdapterSourceError> {
         Err(AdapterSourceError::Unknown { name: name.into() })
     }
 

@@ -104,10 +104,19 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
+    #[error(
+        "{address} can be reached by other machines, and there is no key: make one with `npedit key create`, listen on 127.0.0.1, or take everybody with --allow-anonymous"
+    )]
+    Open { address: SocketAddr },
     #[error("the operating system gives no thread for the device: {source}")]
     Thread {
         #[source]
         source: std::io::Error,
+    },
+    #[error("fetch: {source}; check the system's certificates, or empty fetch.allowed_hosts")]
+    Fetch {
+        #[source]
+        source: reqwest::Error,
     },
     #[error("jobs: {source}")]
     Jobs {

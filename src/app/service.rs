@@ -1,17 +1,15 @@
 //! The service: an address, an engine with its models on the way, and the routes.
-use std::{
-    future::Future,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, runtime::Handle};
 
 use super::{AppError, JudgeFiles, Loader, UNTRAINED, jobs};
 use crate::{
+    access::Access,
     adapters::{AdapterDirectory, AdapterSource, NoAdapters, RegistrySource},
     config::{Config, Server},
     engine::{Engine, EngineLimits, Readiness, Resident, Shared},
+    fetch::{Fetcher, Ways},
     http::{self, HttpState},
     jobs::{Jobs, runner::Runner},
     models::hub::PullProgress,
@@ -44,6 +42,10 @@ impl Application {
         let files = JudgeFiles::read(&config.judge)?;
         let settings = config.clone();
         let jobs = jobs::open(&config).await?;
+        let access = Access::new(&config.auth, jobs.storage().database.clone());
+        stay_shut(&access, address).await?;
+        let fetcher = Fetcher::new(&config.fetch, config.images.max_bytes, Ways::default());
+        let fetcher = fetcher.map_err(|source| AppError::Fetch { source })?;
         let adapters = adapters(&config, &jobs)?;
         let engine = Engine::start(EngineLimits::from(&config), adapters, move || {
             let loader = Loader::new(&settings, &LogProgress)?;
@@ -62,15 +64,10 @@ impl Application {
         if config.model.reference.is_none() {
             tracing::warn!("{UNTRAINED}");
         }
-        if address.ip() != Ipv4Addr::LOCALHOST {
-            tracing::warn!(
-                "other machines can reach this address, and nothing asks them who they are"
-            );
-        }
         Ok(Self {
             listener,
             address,
-            http: HttpState::new(engine.clone(), jobs.clone(), &config),
+            http: HttpState::new(engine.clone(), jobs.clone(), access, fetcher, &config),
             runner: jobs::runner(&config, &jobs, engine.gate())?,
             jobs,
             engine,
@@ -119,6 +116,24 @@ impl Application {
             let _ = tokio::time::timeout(self.server.shutdown_grace, running).await;
         }
         Ok(())
+    }
+}
+
+/// Refuses an address that other machines reach where nothing asks them who they are, unless the settings want that.
+async fn stay_shut(access: &Access, address: SocketAddr) -> Result<(), AppError> {
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    if access.allows_anonymous() {
+        tracing::warn!("other machines can reach this address, and nothing asks them who they are");
+        return Ok(());
+    }
+    match access.has_keys().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(AppError::Open { address }),
+        Err(error) => Err(AppError::Jobs {
+            source: error.into(),
+        }),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What ends a command, and with which exit code.
 use std::{io, path::PathBuf};
 
-use super::judge_check::{FolderError, NotFitted};
+use super::{
+    judge_check::{FolderError, NotFitted},
+    key::KeyError,
+};
 use crate::{
     adapters::AdapterError,
     app::AppError,
@@ -20,8 +23,8 @@ use crate::{
     training::{instruction_set::InstructionSetError, recipe::RecipeError, run::RunError},
 };
 
-const FAILED: u8 = 1;
-const BAD_INPUT: u8 = 2;
+pub(super) const FAILED: u8 = 1;
+pub(super) const BAD_INPUT: u8 = 2;
 const NO_MODEL: u8 = 3;
 const STOPPED: u8 = 130;
 
@@ -42,6 +45,8 @@ pub(super) enum CliError {
     App(#[from] AppError),
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error(transparent)]
     Adapter(#[from] AdapterError),
     #[error("{} is not an empty directory; choose one that does not exist yet", .0.display())]
@@ -148,6 +153,7 @@ impl CliError {
             | Self::InstructionSet(_)
             | Self::NotEmpty(_)
             | Self::Folder(_) => BAD_INPUT,
+            Self::Key(error) => error.exit_code(),
             Self::Run(error) => run_exit_code(error),
             Self::Stopped { .. } => STOPPED,
             Self::NotFitted(error) => fit_exit_code(&error.source),
@@ -190,6 +196,7 @@ fn app_exit_code(error: &AppError) -> u8 {
         | AppError::OwnQuestions { .. }
         | AppError::Questions { .. }
         | AppError::Calibration { .. }
+        | AppError::Open { .. }
         | AppError::Lpips { .. } => BAD_INPUT,
         AppError::Source(_)
         | AppError::NoCuda { .. }
@@ -198,7 +205,10 @@ fn app_exit_code(error: &AppError) -> u8 {
         | AppError::Adapter { .. }
         | AppError::BundleJudge { .. }
         | AppError::Start { .. } => NO_MODEL,
-        AppError::Bind { .. } | AppError::Thread { .. } | AppError::Jobs { .. } => FAILED,
+        AppError::Bind { .. }
+        | AppError::Thread { .. }
+        | AppError::Fetch { .. }
+        | AppError::Jobs { .. } => FAILED,
     }
 }
 

@@ -7,6 +7,7 @@ mod edit;
 mod error;
 mod input;
 mod judge_check;
+mod key;
 mod openapi;
 mod output_file;
 mod progress;
@@ -59,6 +60,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Look at an adapter, or write it as another program reads it
     Adapter(adapter::AdapterCommand),
+    /// Make, revoke and list the keys of the HTTP API
+    Key(key::KeyCommand),
     /// Make bundles
     Bundle(bundle::BundleCommand),
     /// Draw the scenes of the tiny world, and check what judges them
@@ -88,6 +91,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::Pull(args) => pull::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Adapter(command) => adapter::run(&command),
+        Command::Key(command) => key::run(&command),
         Command::Bundle(command) => bundle::run(&command),
         Command::World(command) => world::run(&command),
         Command::Openapi => openapi::run(),

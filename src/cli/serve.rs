@@ -25,12 +25,15 @@ Example:
   npedit serve --port 8080
   curl -F image=@photo.jpg -F instruction='make it night' -H 'Accept: image/png' localhost:8080/v1/edit -o night.png")]
 pub(super) struct ServeArgs {
-    /// Address to listen on; 0.0.0.0 takes other machines too
+    /// Address to listen on; 0.0.0.0 takes other machines too, and needs a key (npedit key create)
     #[arg(long)]
     host: Option<IpAddr>,
     /// Port to listen on; 0 takes a free one
     #[arg(long)]
     port: Option<u16>,
+    /// Take requests without a key, also where other machines reach the service or there are keys
+    #[arg(long)]
+    allow_anonymous: bool,
     /// Directory for what the service keeps (sets, jobs, adapters)
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -57,6 +60,11 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
             "server.port",
             args.port.map(|port| Setting::Integer(port.into())),
             "--port",
+        )
+        .flag(
+            "auth.allow_anonymous",
+            args.allow_anonymous.then_some(Setting::Bool(true)),
+            "--allow-anonymous",
         )
         .flag(
             "judge.reference",

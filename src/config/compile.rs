@@ -2,6 +2,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
+    auth::auth,
+    fetch::fetch,
     issue::Issue,
     layers::Layers,
     reader::Reader,
@@ -23,7 +25,9 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
             edit_timeout: read.seconds("server.edit_timeout_secs", 1),
             drain_delay: read.seconds("server.drain_delay_secs", 0),
             shutdown_grace: read.seconds("server.shutdown_grace_secs", 0),
+            cors_origins: origins(&mut read),
         },
+        auth: auth(&mut read),
         model: Model {
             reference: read.optional_text("model.reference"),
             generator: read.optional_text("model.generator"),
@@ -78,6 +82,7 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
             max_bytes: read.integer("images.max_bytes", 1..=1 << 40),
             decode_workers: read.integer("images.decode_workers", 0..=1024),
         },
+        fetch: fetch(&mut read),
         storage: Storage {
             data_dir: PathBuf::from(read.required_text("storage.data_dir")),
             database_url: read.optional_text("storage.database_url"),
@@ -91,6 +96,26 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
     };
     cross_checks(&mut read, &config);
     read.finish(config)
+}
+
+fn origins(read: &mut Reader) -> Vec<String> {
+    let text = read.text("server.cors_origins").to_owned();
+    let origins = text.split([',', ' ']).filter(|origin| !origin.is_empty());
+    let origins: Vec<String> = origins.map(str::to_owned).collect();
+    let is_origin = |origin: &String| {
+        let host = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| origin.strip_prefix(scheme));
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#@".contains(&byte);
+        host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain))
+    };
+    let all = origins.iter().any(|origin| origin == "*");
+    let alone = !all || origins.len() == 1;
+    if !(alone && (all || origins.iter().all(is_origin))) {
+        let advice = "must be * or origins such as https://app.example.org, without a path, separated by commas";
+        read.issue("server.cors_origins", advice);
+    }
+    origins
 }
 
 fn finetune(read: &mut Reader) -> Finetune {

@@ -1,7 +1,9 @@
 //! Settings: layers (defaults, file, environment, flags) -> `compile` -> `Config`.
 //!
 //! `configs/default.toml` is the manual.
+mod auth;
 mod compile;
+mod fetch;
 mod issue;
 mod layers;
 mod nearest;
@@ -12,6 +14,8 @@ mod values;
 
 use std::collections::HashMap;
 
+pub use auth::{Auth, ConfiguredKey, Scope, is_key_name};
+pub use fetch::{Fetch, HostPattern};
 pub use issue::{ConfigError, Issue};
 pub use layers::{Given, Layer, Layers, Setting};
 pub(crate) use nearest::nearest;

@@ -38,6 +38,12 @@ impl<'a> Reader<'a> {
             .push(Issue::new(key, &setting.to_string(), layer, advice));
     }
 
+    /// As [`Self::issue`], for a value that must not be repeated.
+    pub fn silent_issue(&mut self, key: &str, advice: &str) {
+        let layer = self.layers.layer(key);
+        self.issues.push(Issue::new(key, "", layer, advice));
+    }
+
     pub fn text(&self, key: &str) -> &str {
         match &self.layers.get(key).0 {
             Setting::Text(text) => text,

@@ -225,3 +225,44 @@ fn the_hub_offline_switch_is_a_layer_below_our_own() {
             .offline
     );
 }
+
+#[test]
+fn lists_of_keys_hosts_and_origins_are_read_and_refused_whole() {
+    let hash = "ab".repeat(32);
+    let keys = format!("ci:edit+score:{hash}, ops:admin:{hash}");
+    let good = env(&[
+        ("NPEDIT__AUTH__KEYS", &keys),
+        (
+            "NPEDIT__FETCH__ALLOWED_HOSTS",
+            "a.example.org, *.example.com:8443",
+        ),
+        (
+            "NPEDIT__SERVER__CORS_ORIGINS",
+            "https://a.example.org,http://localhost:5173",
+        ),
+    ]);
+    let config = Config::load_with(&Given::default(), good).unwrap().config;
+    assert_eq!(config.auth.keys.len(), 2);
+    assert_eq!(config.fetch.allowed_hosts.len(), 2);
+    assert_eq!(config.server.cors_origins[1], "http://localhost:5173");
+    let any = env(&[("NPEDIT__SERVER__CORS_ORIGINS", "*")]);
+    assert!(Config::load_with(&Given::default(), any).is_ok());
+    for origins in [
+        "*, https://a.org",
+        "https://a.org/",
+        "a.org",
+        "https://",
+        "https://u@a.org",
+    ] {
+        let bad = [
+            ("NPEDIT__AUTH__KEYS", "ci:edit:plain-secret"),
+            ("NPEDIT__FETCH__ALLOWED_HOSTS", "a.example.org,10.0.0.1"),
+            ("NPEDIT__SERVER__CORS_ORIGINS", origins),
+        ];
+        let found = issues(&Given::default(), &bad);
+        let keys: Vec<&str> = found.iter().map(|issue| issue.key.as_str()).collect();
+        let expected = ["server.cors_origins", "auth.keys", "fetch.allowed_hosts"];
+        assert_eq!(keys, expected, "{origins}");
+        assert!(!ConfigError(found).to_string().contains("plain-secret"));
+    }
+}

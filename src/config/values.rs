@@ -1,10 +1,13 @@
 //! The validated settings.
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use super::{auth::Auth, fetch::Fetch};
+
 /// Everything that can be set, validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub server: Server,
+    pub auth: Auth,
     pub model: Model,
     pub edit: Edit,
     pub judge: Judge,
@@ -13,6 +16,7 @@ pub struct Config {
     pub cache: Cache,
     pub results: Results,
     pub images: Images,
+    pub fetch: Fetch,
     pub storage: Storage,
     pub finetune: Finetune,
     pub log: Log,
@@ -32,6 +36,8 @@ pub struct Server {
     pub drain_delay: Duration,
     /// Time for running edits after that.
     pub shutdown_grace: Duration,
+    /// Pages of these origins may call from a browser; `*` is all.
+    pub cors_origins: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

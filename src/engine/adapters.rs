@@ -8,7 +8,7 @@ use std::{
 
 use super::EngineError;
 use crate::{
-    adapters::{AdapterError, AdapterId, AdapterSource, AdapterSourceError, PlacedAdapter},
+    adapters::{AdapterError, AdapterId, AdapterSource, AdapterSourceError, PlacedAdapter, Viewer},
     models::error::LoadError,
     nn::Compute,
     pipelines::byte_lru::ByteLru,
@@ -96,11 +96,12 @@ impl Adapters {
     /// The adapter that `name` stands for now. Blocks while it is read.
     pub fn get(
         &self,
+        viewer: &Viewer,
         name: &str,
         scale: f64,
         base: &AdapterBase,
     ) -> Result<AppliedAdapter, EngineError> {
-        let id = self.source.resolve(name)?;
+        let id = self.source.resolve(viewer, name)?;
         let kept = self.kept().get(&id);
         let adapter = match kept {
             Some(adapter) => adapter,

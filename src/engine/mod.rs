@@ -48,7 +48,7 @@ pub use readiness::Readiness;
 pub use request::{Candidate, EditRequest, Edited, EncodedImage, Judging, Scored, Watch};
 
 use crate::{
-    adapters::AdapterSource,
+    adapters::{AdapterSource, Viewer},
     config::{self, Config},
     pipelines::image,
 };
@@ -254,7 +254,7 @@ impl Engine {
             .await??)
     }
 
-    /// The adapter that `name` stands for now, loaded; `scale` 1 is as strong as it was trained.
+    /// The adapter that `name` stands for now for `viewer`, loaded; `scale` 1 is as strong as it was trained.
     ///
     /// # Errors
     /// [`EngineError::Adapter`], [`EngineError::AdapterTooLarge`], [`EngineError::DeadlineExceeded`], or that of a model that
@@ -262,11 +262,12 @@ impl Engine {
     pub async fn adapter(
         &self,
         permit: &Permit,
+        viewer: Viewer,
         name: String,
         scale: f64,
     ) -> Result<AppliedAdapter, EngineError> {
         let (adapters, base) = (self.adapters.clone(), self.profile()?.adapter_base.clone());
-        let loading = self.blocking(move || adapters.get(&name, scale, &base));
+        let loading = self.blocking(move || adapters.get(&viewer, &name, scale, &base));
         self.before(permit.deadline(), loading).await?
     }
 

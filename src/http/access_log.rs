@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     accept::Accept,
+    guard::CallerName,
     leftover,
     problem::{Code, Problem},
     request_id::RequestId,
@@ -29,6 +30,8 @@ struct Pending {
     path: String,
     /// The route that took it, for metrics: few, whatever paths are asked for.
     route: String,
+    /// Name of the key; empty before it is known, and where none is needed.
+    caller: String,
     start: Instant,
     answered: bool,
 }
@@ -54,19 +57,19 @@ impl Pending {
         self.answered = true;
         self.count(&status.to_string());
         let (id, method, path) = (self.id(), &self.method, &self.path);
-        let trace_id = &*self.trace;
+        let (trace_id, caller) = (&*self.trace, &*self.caller);
         let duration_ms = self.start.elapsed().as_millis() as u64;
         match problem {
             None => {
-                tracing::info!(request.id = id, trace_id, %method, path, status, duration_ms, "answered")
+                tracing::info!(request.id = id, trace_id, caller, %method, path, status, duration_ms, "answered")
             }
             Some(problem) => {
                 let (code, detail) = (problem.code().name(), problem.detail());
                 if status == 500 {
                     let cause = problem.cause_chain();
-                    tracing::error!(request.id = id, trace_id, %method, path, status, code, cause, duration_ms, "failed");
+                    tracing::error!(request.id = id, trace_id, caller, %method, path, status, code, cause, duration_ms, "failed");
                 } else {
-                    tracing::info!(request.id = id, trace_id, %method, path, status, code, detail, duration_ms, "refused");
+                    tracing::info!(request.id = id, trace_id, caller, %method, path, status, code, detail, duration_ms, "refused");
                 }
             }
         }
@@ -93,6 +96,7 @@ pub async fn access_log(mut request: Request, next: Next) -> Response {
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
         route: route(&request),
+        caller: String::new(),
         start: Instant::now(),
         answered: false,
     };
@@ -100,6 +104,8 @@ pub async fn access_log(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(id);
     let (request, leftover) = leftover::lend(request);
     let mut response = next.run(request).await;
+    let caller = response.extensions_mut().remove::<CallerName>();
+    pending.caller = caller.map_or_else(String::new, |CallerName(name)| name);
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
         // A client that was too slow already has no more time.
@@ -110,7 +116,7 @@ pub async fn access_log(mut request: Request, next: Next) -> Response {
         for (name, value) in response.headers() {
             // `Allow` and the like stay; the body is another one.
             if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
-                rendered.headers_mut().insert(name, value.clone());
+                rendered.headers_mut().append(name, value.clone());
             }
         }
         response = rendered;

@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::RangeInclusive};
 use axum::body::Bytes;
 
 use super::{
-    image_field::image_bytes,
+    image_field::{ImageFieldError, ImageSource},
     json::Json,
     problem::{Code, FieldError, Problem},
 };
@@ -156,17 +156,28 @@ impl<'a> Fields<'a> {
 
     /// The bytes of a required image: base64 in JSON, a file part in a multipart body.
     pub fn image(&mut self, name: &'static str) -> Option<Vec<u8>> {
+        match self.image_source(name)? {
+            ImageSource::Bytes(bytes) => Some(bytes),
+            ImageSource::Url(_) => {
+                self.refuse(name, ImageFieldError::Url.to_string());
+                None
+            }
+        }
+    }
+
+    /// A required image as [`Self::image`] has it; in JSON it may be a URL as well.
+    pub fn image_source(&mut self, name: &'static str) -> Option<ImageSource> {
         let Some(files) = &self.files else {
             let text = self.text(name, Need::Required)?;
-            let bytes = image_bytes(&text);
-            return bytes
+            let source = ImageSource::of_text(&text);
+            return source
                 .map_err(|error| self.refuse(name, error.to_string()))
                 .ok();
         };
         self.known.push(name);
         let mut given = files.iter().filter(|(part, _)| *part == name);
         match (given.next(), given.count()) {
-            (Some((_, bytes)), 0) => Some(bytes.to_vec()),
+            (Some((_, bytes)), 0) => Some(ImageSource::Bytes(bytes.to_vec())),
             (None, _) => {
                 self.refuse(name, "is missing; add it as a file part");
                 None

@@ -1,4 +1,4 @@
-//! The `image` of a JSON body: base64, alone or in a data URI.
+//! The `image` of a JSON body: base64, alone or in a data URI, or a URL.
 use base64::{
     DecodeError, Engine,
     alphabet::STANDARD,
@@ -16,7 +16,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub enum ImageFieldError {
     #[error("is empty; send the image's bytes as base64")]
     Empty,
-    #[error("is a URL, and this server fetches none; send the image's bytes as base64")]
+    #[error("is a URL, and none is fetched here; send the image's bytes as base64")]
     Url,
     #[error("is a data URI without `;base64,`; write it as data:image/png;base64,...")]
     NotBase64DataUri,
@@ -26,6 +26,31 @@ pub enum ImageFieldError {
     Character { what: String, position: usize },
     #[error("is not base64: {what}; encode the whole file")]
     Base64 { what: DecodeError },
+}
+
+/// An image as a request has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageSource {
+    Bytes(Vec<u8>),
+    /// Not fetched yet, and not yet said to be fetched at all.
+    Url(String),
+}
+
+impl Default for ImageSource {
+    fn default() -> Self {
+        Self::Bytes(Vec::new())
+    }
+}
+
+impl ImageSource {
+    /// What `text` stands for.
+    pub fn of_text(text: &str) -> Result<Self, ImageFieldError> {
+        match image_bytes(text) {
+            Ok(bytes) => Ok(Self::Bytes(bytes)),
+            Err(ImageFieldError::Url) => Ok(Self::Url(text.trim_ascii().to_owned())),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The bytes that `text` stands for. The media type of a data URI is not trusted: the bytes are sniffed later.

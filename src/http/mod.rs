@@ -7,8 +7,10 @@ mod datasets;
 mod deadline;
 mod description;
 mod edit;
+mod fetched;
 mod fields;
 mod finetune;
+mod guard;
 mod health;
 mod image_field;
 mod images;
@@ -17,12 +19,15 @@ mod leftover;
 mod metrics;
 mod models;
 mod multipart;
+mod needs;
 mod openapi;
 mod problem;
 mod request_id;
 mod results;
 mod score;
 mod scores;
+mod secured;
+mod security;
 mod server;
 mod sse;
 mod state;
@@ -53,13 +58,21 @@ pub use state::HttpState;
 /// Every route behind its layers.
 pub fn router(state: HttpState) -> Router {
     let (router, _) = openapi::routes().split_for_parts();
-    router
+    let router = router
         .fallback(route_not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // `body::read` bounds every body that is read.
+        .layer(middleware::from_fn_with_state(state.clone(), guard::guard))
         .layer(DefaultBodyLimit::disable())
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(CatchPanicLayer::custom(panicked));
+    // before the guard: a browser asks without a key whether it may ask with one
+    let router = match security::cors(&state.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router
         .layer(middleware::from_fn(access_log::access_log))
+        .layer(middleware::map_response(security::headers))
         .with_state(state)
 }
 

@@ -7,6 +7,7 @@ use super::{
     HttpState, adapters, datasets, edit, finetune, health, images, metrics, models,
     problem::{AnyProblem, ProblemBody},
     score,
+    secured::secured,
 };
 
 #[derive(OpenApi)]
@@ -63,7 +64,7 @@ pub fn routes() -> OpenApiRouter<HttpState> {
 /// The description of the API.
 pub fn document() -> utoipa::openapi::OpenApi {
     let (_, document): (Router<HttpState>, _) = routes().split_for_parts();
-    document
+    secured(document)
 }
 
 /// This description.

@@ -13,6 +13,7 @@ use axum::{
 use tokio::task::AbortHandle;
 
 use super::problem::Problem;
+use crate::access::Viewer;
 
 /// Answers by the id of their edit, each for a time, all together within a byte budget.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub struct Results {
 
 #[derive(Debug)]
 struct Kept {
+    owner: String,
     state: State,
     expires: Instant,
 }
@@ -46,8 +48,8 @@ impl Results {
     }
 
     /// Notes an edit that has begun.
-    pub fn begin(&self, id: &str, work: AbortHandle) {
-        self.put(id, State::Running(work));
+    pub fn begin(&self, id: &str, owner: &str, work: AbortHandle) {
+        self.put(id, owner.to_owned(), State::Running(work));
     }
 
     /// Keeps what has become of an edit, unless its client took it back.
@@ -61,20 +63,28 @@ impl Results {
                 State::Done(parts.headers, bytes)
             }
         };
-        if self.lock().contains_key(id) {
-            self.put(id, state);
+        let owner = self.lock().get(id).map(|kept| kept.owner.clone());
+        if let Some(owner) = owner {
+            self.put(id, owner, state);
         }
     }
 
-    pub fn get(&self, id: &str) -> Option<State> {
+    /// What has become of an edit that is there for `viewer`.
+    pub fn get(&self, viewer: &Viewer, id: &str) -> Option<State> {
         let mut kept = self.lock();
         drop_expired(&mut kept);
-        kept.get(id).map(|kept| kept.state.clone())
+        let kept = kept.get(id).filter(|kept| viewer.sees(&kept.owner))?;
+        Some(kept.state.clone())
     }
 
-    /// Forgets an edit; one that runs is cancelled. Whether there was one.
-    pub fn remove(&self, id: &str) -> bool {
-        let removed = self.lock().remove(id);
+    /// Forgets an edit that is there for `viewer`; one that runs is cancelled. Whether there was one.
+    pub fn remove(&self, viewer: &Viewer, id: &str) -> bool {
+        let mut kept = self.lock();
+        if !kept.get(id).is_some_and(|kept| viewer.changes(&kept.owner)) {
+            return false;
+        }
+        let removed = kept.remove(id);
+        drop(kept);
         if let Some(Kept {
             state: State::Running(work),
             ..
@@ -85,11 +95,16 @@ impl Results {
         removed.is_some()
     }
 
-    fn put(&self, id: &str, state: State) {
+    fn put(&self, id: &str, owner: String, state: State) {
         let mut kept = self.lock();
         drop_expired(&mut kept);
         let expires = Instant::now() + self.ttl;
-        kept.insert(id.to_owned(), Kept { state, expires });
+        let put = Kept {
+            owner,
+            state,
+            expires,
+        };
+        kept.insert(id.to_owned(), put);
         while kept.values().map(Kept::bytes).sum::<usize>() > self.max_bytes {
             let finished = kept.iter().filter(|(_, kept)| kept.bytes() > 0);
             let oldest = finished.min_by_key(|(_, kept)| kept.expires);
@@ -128,7 +143,7 @@ mod tests {
 
     async fn finished(results: &Results, id: &str, bytes: usize) {
         let work = tokio::spawn(async {});
-        results.begin(id, work.abort_handle());
+        results.begin(id, "me", work.abort_handle());
         results
             .finish(id, Ok(vec![0u8; bytes].into_response()))
             .await;
@@ -140,11 +155,13 @@ mod tests {
         for id in ["a", "b", "c"] {
             finished(&results, id, 4).await;
         }
-        assert!(results.get("a").is_none());
-        assert!(results.get("b").is_some() && results.get("c").is_some());
-        assert!(results.remove("b") && !results.remove("b"));
+        let (me, you) = (Viewer::owner("me"), Viewer::owner("you"));
+        assert!(results.get(&me, "a").is_none());
+        assert!(results.get(&me, "b").is_some() && results.get(&me, "c").is_some());
+        assert!(results.get(&you, "b").is_none() && !results.remove(&you, "b"));
+        assert!(results.remove(&me, "b") && !results.remove(&me, "b"));
         let gone = Results::new(Duration::ZERO, 10);
         finished(&gone, "a", 4).await;
-        assert!(gone.get("a").is_none());
+        assert!(gone.get(&me, "a").is_none());
     }
 }

@@ -14,7 +14,10 @@ use super::{
     score::ScoreLimits,
     timings::now_secs,
 };
-use crate::{config::Config, engine::Engine, jobs::Jobs, telemetry::metrics::collect};
+use crate::{
+    access::Access, config::Config, engine::Engine, fetch::Fetcher, jobs::Jobs,
+    telemetry::metrics::collect,
+};
 
 /// Images of the largest size that one request for scores may hold; smaller ones may be more.
 const IMAGES_AT_ONCE: u64 = 4;
@@ -27,6 +30,12 @@ pub struct HttpState(Arc<Shared>);
 pub struct Shared {
     pub engine: Engine,
     pub jobs: Jobs,
+    pub access: Access,
+    pub fetcher: Fetcher,
+    /// Whether nobody but this machine reaches the service.
+    pub is_local: bool,
+    /// Pages that may call from a browser; see `server.cors_origins`.
+    pub cors_origins: Vec<String>,
     pub body_limits: BodyLimits,
     pub form_limits: FormLimits,
     pub score_limits: ScoreLimits,
@@ -46,11 +55,21 @@ impl Shared {
 }
 
 impl HttpState {
-    pub fn new(engine: Engine, jobs: Jobs, config: &Config) -> Self {
+    pub fn new(
+        engine: Engine,
+        jobs: Jobs,
+        access: Access,
+        fetcher: Fetcher,
+        config: &Config,
+    ) -> Self {
         collect();
         Self(Arc::new(Shared {
             engine,
             jobs,
+            access,
+            fetcher,
+            is_local: config.server.host.to_canonical().is_loopback(),
+            cors_origins: config.server.cors_origins.clone(),
             body_limits: BodyLimits::new(
                 config.server.max_body_bytes,
                 config.server.request_timeout,

@@ -17,6 +17,10 @@ pub enum JobError {
         status: Status,
         needs: &'static str,
     },
+    #[error(
+        "the dataset {name:?} is built in and everyone's; only a key with the scope admin takes it away"
+    )]
+    BuiltIn { name: String },
     #[error("the job {job} uses the dataset {name:?}; cancel or delete the job first")]
     DatasetInUse { name: String, job: String },
     #[error("there is no recipe {name:?}; the recipes are {}", known.join(", "))]

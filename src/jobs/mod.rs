@@ -38,7 +38,7 @@ pub use self::{
     status::Status,
     submit::{FinetuneRequest, Prepared},
 };
-pub use crate::storage::StorageError;
+pub use crate::storage::{StorageError, Viewer};
 use crate::{adapters::Registry, storage::Storage};
 
 /// Everything about jobs that clients and workers reach; a cheap handle.
@@ -65,6 +65,11 @@ impl Jobs {
             storage,
             stopping: Arc::new(watch::Sender::new(false)),
         }
+    }
+
+    /// Where everything about jobs is kept.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// Ends what waits for news, and has whoever runs a job give it back.

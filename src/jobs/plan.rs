@@ -2,9 +2,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::storage::ANONYMOUS;
+
 /// Everything that a worker needs to know; the same whichever machine reads it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// Whose job it is.
+    #[serde(default = "anonymous")]
+    pub owner: String,
     /// Id of the dataset.
     pub dataset: String,
     /// What the recipe is called.
@@ -17,4 +22,9 @@ pub struct Plan {
     pub holdout: f64,
     /// Alias that a better adapter gets.
     pub publish_as: Option<String>,
+}
+
+/// Plans that were made before there were owners.
+fn anonymous() -> String {
+    ANONYMOUS.to_owned()
 }

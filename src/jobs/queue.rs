@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::{
-    Job, JobError, JobEvent, JobResult, Plan, Status,
+    Job, JobError, JobEvent, JobResult, Plan, Status, Viewer,
     events::{self, News},
     job::{COLUMNS, folder},
 };
@@ -22,6 +22,8 @@ pub struct Queue {
 /// A request that is to have its effect once, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
+    /// Keys of one owner are nothing to another.
+    pub owner: String,
     pub key: String,
     /// Hash of the request.
     pub fingerprint: String,
@@ -122,21 +124,22 @@ impl Queue {
         let id = format!("ftjob-{}", Uuid::now_v7().simple());
         let mut tx = database.begin().await?;
         if let Some(once) = once {
-            let insert = "INSERT INTO idempotency (key, created, fingerprint, made) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-            let insert = sqlx::query(insert).bind(&once.key).bind(now);
-            let insert = insert.bind(&once.fingerprint).bind(&id);
+            let insert = "INSERT INTO idempotency (owner, key, created, fingerprint, made) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+            let insert = sqlx::query(insert).bind(&once.owner).bind(&once.key);
+            let insert = insert.bind(now).bind(&once.fingerprint).bind(&id);
             if insert.execute(&mut *tx).await?.rows_affected() == 0 {
                 tx.rollback().await?;
                 let made = self.earlier(once).await?;
                 return made.map(Submitted::Again).ok_or(JobError::KeyReused);
             }
         }
-        let insert = "INSERT INTO jobs (id, status, created, started, finished, dataset, plan, worker, epoch, lease_until, barren, claimed_at_step, step, steps, checkpoint_step, sample_step, pause_wanted, saves_wanted, samples_wanted, events, outcome) VALUES ($1, 'queued', $2, 0, 0, $3, $4, '', 0, 0, 0, 0, 0, $5, 0, 0, 0, 0, 0, 1, '')";
+        let insert = "INSERT INTO jobs (id, status, created, started, finished, dataset, plan, worker, epoch, lease_until, barren, claimed_at_step, step, steps, checkpoint_step, sample_step, pause_wanted, saves_wanted, samples_wanted, events, outcome, owner) VALUES ($1, 'queued', $2, 0, 0, $3, $4, '', 0, 0, 0, 0, 0, $5, 0, 0, 0, 0, 0, 1, '', $6)";
         let text = serde_json::to_string(plan).unwrap_or_default();
         let insert = sqlx::query(insert).bind(&id).bind(now).bind(&plan.dataset);
         insert
             .bind(text)
             .bind(steps as i64)
+            .bind(&plan.owner)
             .execute(&mut *tx)
             .await?;
         let news = News::new("queued", json!({}));
@@ -156,21 +159,23 @@ impl Queue {
         }
     }
 
-    /// Newest first, of those before the job `before` (empty: from the newest); of one state alone where one is named.
+    /// The viewer's, newest first, of those before the job `before` (empty: from the newest); of one state alone where one is named.
     ///
     /// # Errors
     /// No database.
     pub async fn list(
         &self,
+        viewer: &Viewer,
         status: Option<Status>,
         before: &str,
         limit: i64,
     ) -> JobResult<Vec<Job>> {
         let select = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE ($1 = '' OR status = $1) AND ($2 = '' OR id < $2) ORDER BY id DESC LIMIT $3"
+            "SELECT {COLUMNS} FROM jobs WHERE ($1 = '' OR status = $1) AND ($2 = '' OR id < $2) AND (owner = $3 OR $4 = 1) ORDER BY id DESC LIMIT $5"
         );
         let select = sqlx::query(AssertSqlSafe(select));
         let select = select.bind(status.map_or("", Status::name)).bind(before);
+        let select = select.bind(viewer.name()).bind(viewer.sees_all());
         let select = select.bind(limit.clamp(1, PAGE));
         let rows = select.fetch_all(self.storage.database.pool()).await?;
         rows.iter().map(Job::of_row).collect()

@@ -13,8 +13,8 @@ impl Queue {
     /// # Errors
     /// [`JobError::KeyReused`], or no database.
     pub async fn earlier(&self, once: &Idempotency) -> JobResult<Option<Job>> {
-        let select = "SELECT fingerprint, made FROM idempotency WHERE key = $1";
-        let select = sqlx::query(select).bind(&once.key);
+        let select = "SELECT fingerprint, made FROM idempotency WHERE owner = $1 AND key = $2";
+        let select = sqlx::query(select).bind(&once.owner).bind(&once.key);
         let row = select.fetch_optional(self.storage.database.pool()).await?;
         let Some(row) = row else { return Ok(None) };
         if row.try_get::<String, _>(0)? != once.fingerprint {

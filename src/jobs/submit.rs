@@ -2,7 +2,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Idempotency, JobError, JobResult, Jobs, Plan, Submitted, datasets::Dataset,
+    Idempotency, JobError, JobResult, Jobs, Plan, Submitted, Viewer, datasets::Dataset,
     recipes::FINETUNE_DEMO,
 };
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
 /// What a client asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FinetuneRequest {
+    /// Whose job it will be.
+    pub viewer: Viewer,
     /// Id or name.
     pub dataset: String,
     /// [`FINETUNE_DEMO`] where none is named.
@@ -41,7 +43,7 @@ impl Jobs {
     /// An unknown dataset or recipe, every mistake of the overrides, or no storage.
     pub async fn prepare(&self, request: &FinetuneRequest) -> JobResult<Prepared> {
         if let Some(name) = &request.publish_as {
-            self.registry.alias(name).await?;
+            self.registry.alias(&request.viewer, name).await?;
         }
         let mut overrides = request.overrides.clone();
         let holdout = match overrides.remove(HOLDOUT) {
@@ -53,9 +55,11 @@ impl Jobs {
         };
         let name = request.recipe.as_deref().unwrap_or(FINETUNE_DEMO);
         let recipe = self.recipes.compile(name, &overrides)?;
-        let dataset = self.datasets.dataset(&request.dataset).await?;
+        let dataset = self.datasets.dataset(&request.viewer, &request.dataset);
+        let dataset = dataset.await?;
         let held = held_out(dataset.report.rows, holdout);
         let plan = Plan {
+            owner: request.viewer.name().to_owned(),
             dataset: dataset.id.clone(),
             recipe: name.to_owned(),
             overrides: request.overrides.clone(),

@@ -10,6 +10,7 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(60);
 const NONE: Duration = Duration::ZERO;
+const ME: &str = "me";
 
 struct Place {
     jobs: Jobs,
@@ -53,6 +54,7 @@ async fn place() -> Place {
 
 fn plan() -> Plan {
     Plan {
+        owner: ME.into(),
         dataset: "set-1".into(),
         recipe: "mine".into(),
         overrides: Map::new(),
@@ -119,18 +121,13 @@ async fn jobs_are_claimed_once_in_order_and_tell_every_step_once() {
             "succeeded"
         ]
     );
-    let listed = queue.list(None, "", 10).await.unwrap();
+    let me = Viewer::owner(ME);
+    let listed = queue.list(&me, None, "", 10).await.unwrap();
     assert_eq!(listed.len(), 2);
-    let after = queue.list(None, &second.id, 10).await.unwrap();
+    let after = queue.list(&me, None, &second.id, 10).await.unwrap();
     assert_eq!(after[0].id, first.id);
-    assert_eq!(
-        queue
-            .list(Some(Status::Running), "", 10)
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    let running = queue.list(&me, Some(Status::Running), "", 10).await;
+    assert_eq!(running.unwrap().len(), 1);
     queue.delete(&first.id).await.unwrap();
     assert!(matches!(
         queue.job(&first.id).await,
@@ -263,6 +260,7 @@ async fn a_key_makes_one_job_however_often_it_comes() {
     let place = place().await;
     let queue = &place.jobs.queue;
     let once = Idempotency {
+        owner: ME.into(),
         key: "k".into(),
         fingerprint: "f".into(),
     };
@@ -279,7 +277,14 @@ async fn a_key_makes_one_job_however_often_it_comes() {
         ..once
     };
     assert!(matches!(submit(&other).await, Err(JobError::KeyReused)));
-    assert_eq!(queue.list(None, "", 10).await.unwrap().len(), 1);
+    assert_eq!(
+        queue
+            .list(&Viewer::owner(ME), None, "", 10)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -316,8 +321,9 @@ async fn a_process_that_is_alone_takes_over_at_once() {
 async fn sets_are_kept_laid_out_and_deleted_only_when_unused() {
     let place = place().await;
     let sets = &place.jobs.datasets;
-    let demo = sets.dataset("demo").await.unwrap();
-    assert_eq!(sets.dataset(&demo.id).await.unwrap(), demo);
+    let (me, admin) = (Viewer::owner(ME), Viewer::admin("root"));
+    let demo = sets.dataset(&me, "demo").await.unwrap();
+    assert_eq!(sets.dataset(&admin, &demo.id).await.unwrap(), demo);
     let folder = tempfile::tempdir().unwrap();
     let rows = sets.lay_out(&demo.id, folder.path()).await.unwrap();
     let limits = &sets.limits().images;
@@ -333,12 +339,12 @@ async fn sets_are_kept_laid_out_and_deleted_only_when_unused() {
     let Submitted::New(job) = queue.submit(&plan, 1, None).await.unwrap() else {
         panic!()
     };
-    assert!(matches!(
-        sets.delete("demo").await,
-        Err(JobError::DatasetInUse { .. })
-    ));
+    let used = sets.delete(&admin, "demo").await;
+    assert!(matches!(used, Err(JobError::DatasetInUse { .. })));
     queue.act(&job.id, Action::Cancel).await.unwrap();
-    sets.delete("demo").await.unwrap();
+    let everyones = sets.delete(&me, "demo").await;
+    assert!(matches!(everyones, Err(JobError::BuiltIn { .. })));
+    sets.delete(&admin, "demo").await.unwrap();
     assert!(
         place
             .jobs
@@ -349,37 +355,38 @@ async fn sets_are_kept_laid_out_and_deleted_only_when_unused() {
             .unwrap()
             .is_empty()
     );
-    assert!(matches!(
-        sets.dataset("no").await,
-        Err(JobError::UnknownDataset { .. })
-    ));
+    let unknown = sets.dataset(&me, "no").await;
+    assert!(matches!(unknown, Err(JobError::UnknownDataset { .. })));
 }
 
 #[tokio::test]
 async fn aliases_move_only_from_where_they_were_seen() {
     let place = place().await;
     let registry = &place.jobs.registry;
+    let me = Viewer::owner(ME);
     let database = &place.jobs.storage.database;
     let mut tx = database.begin().await.unwrap();
     for id in ["a", "b"] {
-        registry.enter(&mut tx, (id, 1), &json!({})).await.unwrap();
-        registry.enter(&mut tx, (id, 1), &json!({})).await.unwrap();
+        for _ in 0..2 {
+            let (size, lineage) = ((id, 1), json!({}));
+            registry.enter(&mut tx, ME, size, &lineage).await.unwrap();
+        }
     }
     tx.commit().await.unwrap();
-    let new = registry.alias("best").await.unwrap();
-    let first = registry.move_alias(&new, "a").await.unwrap();
+    let new = registry.alias(&me, "best").await.unwrap();
+    let first = registry.move_alias(&me, &new, "a").await.unwrap();
     assert_eq!(
-        (first.version, registry.entry("best").await.unwrap().id),
+        (first.version, registry.entry(&me, "best").await.unwrap().id),
         (1, "a".into())
     );
-    let stale = registry.move_alias(&new, "b").await.unwrap_err();
+    let stale = registry.move_alias(&me, &new, "b").await.unwrap_err();
     assert!(stale.to_string().contains("version 1, not 0"), "{stale}");
-    registry.move_alias(&first, "b").await.unwrap();
-    let used = registry.delete("best").await.unwrap_err();
+    registry.move_alias(&me, &first, "b").await.unwrap();
+    let used = registry.delete(&me, "best").await.unwrap_err();
     assert!(used.to_string().contains("in use"), "{used}");
-    registry.delete("a").await.unwrap();
-    assert!(registry.entry("a").await.is_err());
+    registry.delete(&me, "a").await.unwrap();
+    assert!(registry.entry(&me, "a").await.is_err());
     for name in ["", "A", "../x", "-a", &"a".repeat(65), &"a".repeat(64)] {
-        assert!(registry.alias(name).await.is_err(), "{name}");
+        assert!(registry.alias(&me, name).await.is_err(), "{name}");
     }
 }

@@ -20,7 +20,10 @@ const CONNECTIONS: u32 = 8;
 const NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)";
 const FILE: &str = "npedit.db";
 /// Oldest first; what is released never changes.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "jobs", include_str!("tables/1-jobs.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "jobs", include_str!("tables/1-jobs.sql")),
+    (2, "access", include_str!("tables/2-access.sql")),
+];
 
 /// Where the two databases differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

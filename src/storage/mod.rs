@@ -5,6 +5,7 @@ mod database;
 mod error;
 mod objects;
 mod settings;
+mod viewer;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -16,6 +17,7 @@ pub use self::{
     error::StorageError,
     objects::Objects,
     settings::{DatabaseChoice, ObjectsChoice, StorageSettings},
+    viewer::{ANONYMOUS, EVERYONE, Viewer},
 };
 
 /// Rows, files, and room for work in progress.
@@ -58,6 +60,19 @@ impl Storage {
             work: directory.join(WORK),
             _alone: alone,
         })
+    }
+
+    /// The rows alone, also while another process is at work on them.
+    ///
+    /// # Errors
+    /// A directory that cannot be written, or a database that does not answer.
+    pub async fn rows(settings: &StorageSettings) -> Result<Database, StorageError> {
+        let directory = &settings.data_dir;
+        fs::create_dir_all(directory).map_err(|source| StorageError::Directory {
+            path: directory.clone(),
+            source,
+        })?;
+        Database::open(&settings.database, directory).await
     }
 
     /// Whether no other process can be at work on the same rows.

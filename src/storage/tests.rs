@@ -15,7 +15,7 @@ async fn one_process_at_a_time_opens_a_directory_and_finds_what_was_kept() {
     let folder = tempfile::tempdir().unwrap();
     let settings = embedded(folder.path());
     let storage = Storage::open(&settings).await.unwrap();
-    let insert = "INSERT INTO aliases (name, adapter, version) VALUES ($1, $2, $3)";
+    let insert = "INSERT INTO aliases (owner, name, adapter, version) VALUES ('me', $1, $2, $3)";
     let insert = sqlx::query(insert).bind("best").bind("abc").bind(1i64);
     insert.execute(storage.database.pool()).await.unwrap();
     let second = Storage::open(&settings).await.unwrap_err();

@@ -13,7 +13,7 @@ use crate::{
 /// Width of the built-in bundle's transformer.
 const DIM: usize = 48;
 
-fn adapter(value: f32, width: usize, base: Option<&str>) -> Adapter {
+pub fn adapter(value: f32, width: usize, base: Option<&str>) -> Adapter {
     let full = |shape: (usize, usize)| Tensor::full(value, shape, &Device::Cpu).unwrap();
     let pair = Pair {
         a: full((2, width)).to_dtype(DType::F32).unwrap(),
@@ -28,7 +28,7 @@ fn adapter(value: f32, width: usize, base: Option<&str>) -> Adapter {
     Adapter::new(pairs, config).unwrap()
 }
 
-fn written(dir: &Path, name: &str, adapter: &Adapter) -> String {
+pub fn written(dir: &Path, name: &str, adapter: &Adapter) -> String {
     adapters::write(adapter, &dir.join(name), Target::Diffusers).unwrap();
     adapter.id().to_string()
 }

@@ -28,7 +28,7 @@ every = 0
 rows = 1
 "#;
 
-fn small(recipes: &Path) -> impl FnOnce(&mut Config) {
+pub fn small(recipes: &Path) -> impl FnOnce(&mut Config) {
     fs::write(recipes.join("mine.toml"), RECIPE).unwrap();
     let recipes = recipes.to_owned();
     move |config| {
@@ -44,7 +44,7 @@ fn item(instruction: &str, side: u32) -> Value {
     json!({"image": pictures::base64(&picture), "instruction": instruction})
 }
 
-fn set() -> Value {
+pub fn set() -> Value {
     let items: Vec<Value> = (0..5).map(|i| item("make it red", 48 + i)).collect();
     json!({"name": "mine", "items": items})
 }

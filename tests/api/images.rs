@@ -174,8 +174,8 @@ async fn nothing_is_ignored_silently() {
         ),
         (
             json!({"images": [{"image_url": "https://x/y.png"}]}),
-            "invalid_request",
-            "/images/0/image_url",
+            "image_url_refused",
+            "/image",
         ),
         (
             json!({"images": [url(b"x"), url(b"y")]}),

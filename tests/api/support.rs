@@ -6,10 +6,12 @@ use std::{
 };
 
 use npedit::{
-    adapters::{AdapterDirectory, AdapterSource, NoAdapters},
+    access::{Access, Keys, Scope, Scopes, Secret},
+    adapters::{AdapterDirectory, AdapterSource, NoAdapters, RegistrySource},
     app::Application,
     config::{Config, DeviceChoice, Given},
     engine::{Engine, EngineLimits, Models, Readiness},
+    fetch::{Fetcher, Ways},
     http::{HttpState, document, router, serve},
     jobs::{JobSettings, Jobs},
     models::random::{self, Preset},
@@ -18,7 +20,7 @@ use npedit::{
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, runtime::Handle, sync::oneshot};
 
 use crate::{
     pictures,
@@ -40,6 +42,9 @@ pub struct Scripted {
     server: Server,
     pub script: Arc<Script>,
     pub engine: Engine,
+    pub jobs: Jobs,
+    pub keys: Keys,
+    _data: TempDir,
 }
 
 impl Deref for Scripted {
@@ -85,21 +90,54 @@ impl Scripted {
         script: Arc<Script>,
         load: impl FnOnce() -> Result<M, L> + Send + 'static,
     ) -> Self {
-        let adapters: Arc<dyn AdapterSource> = match &config.adapters.directory {
-            Some(directory) => Arc::new(AdapterDirectory::open(directory).unwrap()),
-            None => Arc::new(NoAdapters),
-        };
-        let engine = Engine::start(EngineLimits::from(&config), adapters, load).unwrap();
+        let fetcher = Fetcher::new(&config.fetch, config.images.max_bytes, Ways::default());
+        Self::start_with(config, fetcher.unwrap(), script, load).await
+    }
+
+    /// A ready server with the stub editor that fetches images.
+    pub async fn stub_fetching(fetcher: Fetcher) -> Self {
+        let script = Arc::new(Script::default());
+        let stub = Stub(script.clone());
+        let load = move || Ok::<_, std::io::Error>(stub);
+        let server = Self::start_with(default_config(), fetcher, script, load).await;
+        assert!(matches!(server.engine.started().await, Readiness::Ready(_)));
+        server
+    }
+
+    async fn start_with<M: Models, L: std::error::Error + Send + Sync + 'static>(
+        config: Config,
+        fetcher: Fetcher,
+        script: Arc<Script>,
+        load: impl FnOnce() -> Result<M, L> + Send + 'static,
+    ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let settings = StorageSettings {
             data_dir: data.path().to_owned(),
             ..StorageSettings::from(&config.storage)
         };
         let storage = Storage::open(&settings).await.unwrap();
+        let keys = Keys::new(storage.database.clone());
+        let access = Access::new(&config.auth, storage.database.clone());
         let jobs = Jobs::new(storage, JobSettings::from(&config));
+        let other: Arc<dyn AdapterSource> = match &config.adapters.directory {
+            Some(directory) => Arc::new(AdapterDirectory::open(directory).unwrap()),
+            None => Arc::new(NoAdapters),
+        };
+        let adapters = Arc::new(RegistrySource {
+            registry: jobs.registry.clone(),
+            runtime: Handle::current(),
+            other,
+        });
+        let engine = Engine::start(EngineLimits::from(&config), adapters, load).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = router(HttpState::new(engine.clone(), jobs, &config));
+        let router = router(HttpState::new(
+            engine.clone(),
+            jobs.clone(),
+            access,
+            fetcher,
+            &config,
+        ));
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(async move {
             serve(listener, router, &config.server, async {
@@ -116,7 +154,16 @@ impl Scripted {
             server,
             script,
             engine,
+            jobs,
+            keys,
+            _data: data,
         }
+    }
+
+    /// A key that works.
+    pub async fn key(&self, name: &str, scopes: &[Scope]) -> Secret {
+        let (secret, scopes) = (Secret::draw().unwrap(), Scopes::new(scopes.to_vec()));
+        self.keys.create(secret, name, scopes).await.unwrap().secret
     }
 }
 

@@ -4,6 +4,7 @@ mod adapter;
 mod edit;
 mod fake_hub;
 mod judge_check;
+mod keys;
 mod process;
 mod pull;
 mod score;

@@ -17,7 +17,10 @@ use super::{
     problem::{Code, FieldError, Problem, StoredAdapterProblem},
     upload::Upload,
 };
-use crate::adapters::{Alias, Entry, Target};
+use crate::{
+    access::Caller,
+    adapters::{Alias, Entry, Target},
+};
 
 /// One kept adapter.
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,8 +102,11 @@ impl From<Alias> for AliasAnswer {
     tag = "adapters",
     responses((status = 200, description = "Newest first.", body = AdapterList), StoredAdapterProblem),
 )]
-pub async fn list(State(state): State<HttpState>) -> Result<Json<AdapterList>, Problem> {
-    let entries = state.jobs.registry.list().await?;
+pub async fn list(
+    State(state): State<HttpState>,
+    caller: Caller,
+) -> Result<Json<AdapterList>, Problem> {
+    let entries = state.jobs.registry.list(&caller.viewer).await?;
     Ok(Json(AdapterList {
         object: "list",
         data: entries.into_iter().map(Into::into).collect(),
@@ -117,9 +123,11 @@ pub async fn list(State(state): State<HttpState>) -> Result<Json<AdapterList>, P
 )]
 pub async fn get(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<AdapterAnswer>, Problem> {
-    Ok(Json(state.jobs.registry.entry(&id).await?.into()))
+    let entry = state.jobs.registry.entry(&caller.viewer, &id).await?;
+    Ok(Json(entry.into()))
 }
 
 /// Takes an adapter away that no alias stands for.
@@ -132,9 +140,10 @@ pub async fn get(
 )]
 pub async fn delete(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Deleted>, Problem> {
-    state.jobs.registry.delete(&id).await?;
+    state.jobs.registry.delete(&caller.viewer, &id).await?;
     Ok(Json(Deleted { id, deleted: true }))
 }
 
@@ -160,6 +169,7 @@ pub struct WeightsQuery {
 )]
 pub async fn weights(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
     query: Result<Query<WeightsQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
@@ -175,7 +185,8 @@ pub async fn weights(
         Some("peft") => Target::Peft,
         Some(_) => return Err(refused("must be diffusers or peft".into())),
     };
-    let file = state.jobs.registry.download(&id, target).await?;
+    let registry = &state.jobs.registry;
+    let file = registry.download(&caller.viewer, &id, target).await?;
     let disposition = format!("attachment; filename=\"{}\"", file.name);
     let headers = [
         (header::CONTENT_TYPE, file.media_type.to_owned()),
@@ -194,9 +205,11 @@ pub async fn weights(
 )]
 pub async fn get_alias(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<AliasAnswer>, Problem> {
-    Ok(Json(state.jobs.registry.alias(&name).await?.into()))
+    let alias = state.jobs.registry.alias(&caller.viewer, &name).await?;
+    Ok(Json(alias.into()))
 }
 
 const PARTS: PartKinds = PartKinds {
@@ -216,6 +229,7 @@ const PARTS: PartKinds = PartKinds {
 )]
 pub async fn put_alias(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Json<AliasAnswer>, Problem> {
@@ -233,9 +247,10 @@ pub async fn put_alias(
     let registry = &state.jobs.registry;
     let seen = Alias {
         version: version as i64,
-        ..registry.alias(&name).await?
+        ..registry.alias(&caller.viewer, &name).await?
     };
-    Ok(Json(registry.move_alias(&seen, &adapter).await?.into()))
+    let moved = registry.move_alias(&caller.viewer, &seen, &adapter);
+    Ok(Json(moved.await?.into()))
 }
 
 /// Takes a name away; its adapter stays.
@@ -248,9 +263,11 @@ pub async fn put_alias(
 )]
 pub async fn delete_alias(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<Deleted>, Problem> {
-    state.jobs.registry.delete_alias(&name).await?;
+    let registry = &state.jobs.registry;
+    registry.delete_alias(&caller.viewer, &name).await?;
     Ok(Json(Deleted {
         id: name,
         deleted: true,

@@ -19,7 +19,10 @@ use super::{
     problem::{DatasetProblem, Problem, StoredProblem},
     upload::Upload,
 };
-use crate::jobs::datasets::{Dataset, Report};
+use crate::{
+    access::Caller,
+    jobs::datasets::{Dataset, Report},
+};
 pub use body::DatasetItem;
 use body::{DatasetBody, DatasetMultipart};
 
@@ -89,7 +92,11 @@ pub fn secs(ms: i64) -> u64 {
         DatasetProblem,
     ),
 )]
-pub async fn create(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
+pub async fn create(
+    State(state): State<HttpState>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
     let upload = Upload::receive(request, &state.body_limits).await?;
     let form = match upload.media_type() {
         MediaType::Json => {
@@ -99,7 +106,9 @@ pub async fn create(State(state): State<HttpState>, request: Request) -> Result<
         }
         MediaType::Multipart => form::of_parts(upload.named_parts().await?)?,
     };
-    let dataset = state.jobs.datasets.create(&form.name, form.sent).await?;
+    let datasets = &state.jobs.datasets;
+    let dataset = datasets.create(&caller.viewer, &form.name, form.sent);
+    let dataset = dataset.await?;
     let place = format!("/v1/datasets/{}", dataset.id);
     let answer = Json(DatasetAnswer::from(dataset));
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], answer).into_response())
@@ -112,8 +121,11 @@ pub async fn create(State(state): State<HttpState>, request: Request) -> Result<
     tag = "datasets",
     responses((status = 200, description = "Newest first.", body = DatasetList), StoredProblem),
 )]
-pub async fn list(State(state): State<HttpState>) -> Result<Json<DatasetList>, Problem> {
-    let sets = state.jobs.datasets.list().await?;
+pub async fn list(
+    State(state): State<HttpState>,
+    caller: Caller,
+) -> Result<Json<DatasetList>, Problem> {
+    let sets = state.jobs.datasets.list(&caller.viewer).await?;
     Ok(Json(DatasetList {
         object: "list",
         data: sets.into_iter().map(Into::into).collect(),
@@ -130,9 +142,11 @@ pub async fn list(State(state): State<HttpState>) -> Result<Json<DatasetList>, P
 )]
 pub async fn get(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<DatasetAnswer>, Problem> {
-    Ok(Json(state.jobs.datasets.dataset(&id).await?.into()))
+    let dataset = state.jobs.datasets.dataset(&caller.viewer, &id).await?;
+    Ok(Json(dataset.into()))
 }
 
 /// Takes a set away that no living job uses.
@@ -145,8 +159,9 @@ pub async fn get(
 )]
 pub async fn delete(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Deleted>, Problem> {
-    state.jobs.datasets.delete(&id).await?;
+    state.jobs.datasets.delete(&caller.viewer, &id).await?;
     Ok(Json(Deleted { id, deleted: true }))
 }

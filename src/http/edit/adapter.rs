@@ -1,6 +1,7 @@
 //! The fields that name an adapter.
 use super::{form::EditForm, receipt::Receipt};
 use crate::{
+    access::Caller,
     adapters::AdapterSourceError,
     engine::{AppliedAdapter, Engine, EngineError, Permit},
     http::{
@@ -50,16 +51,18 @@ impl AdapterChoice {
     pub async fn load(
         form: &EditForm,
         engine: &Engine,
-        permit: &Permit,
+        (permit, caller): (&Permit, &Caller),
     ) -> Result<Option<AppliedAdapter>, Problem> {
         if let Some(Self { name, scale }) = form.adapter.clone() {
-            return Ok(Some(engine.adapter(permit, name, scale).await?));
+            let viewer = caller.viewer.clone();
+            return Ok(Some(engine.adapter(permit, viewer, name, scale).await?));
         }
         let receipt = form.receipt.as_ref();
         let Some(Self { name, scale }) = receipt.and_then(Receipt::adapter) else {
             return Ok(None);
         };
-        match engine.adapter(permit, name, scale).await {
+        let viewer = caller.viewer.clone();
+        match engine.adapter(permit, viewer, name, scale).await {
             Ok(adapter) => Ok(Some(adapter)),
             Err(EngineError::Adapter(AdapterSourceError::Unknown { .. })) => Ok(None),
             Err(error) => Err(error.into()),

@@ -12,7 +12,7 @@ use crate::engine::EditType;
     reason = "describes the fields for the OpenAPI; `EditForm` reads them"
 )]
 pub struct EditBody {
-    /// PNG, JPEG or WebP file as base64, alone or in a data URI. URLs are not fetched.
+    /// PNG, JPEG or WebP file as base64, alone or in a data URI; or an https URL where the server fetches from its host.
     #[schema(value_type = String, format = Byte, example = "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAKklEQVR42mOQizpBU8QwasGoBaMWjFowasGoBaMWjFowasGoBaMWDBULACrBAEyTdwi8AAAAAElFTkSuQmCC")]
     pub image: Vec<u8>,
     /// What to change. Required unless a receipt is sent.

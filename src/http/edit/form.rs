@@ -7,6 +7,7 @@ use crate::{
     http::{
         description::instruction,
         fields::{Fields, Need},
+        image_field::ImageSource,
         multipart::PartKinds,
         problem::{Code, FieldError, Problem},
     },
@@ -44,7 +45,7 @@ pub struct FormLimits {
 /// An edit as it is asked for; [`super::body::EditBody`] describes the fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EditForm {
-    pub image: Vec<u8>,
+    pub image: ImageSource,
     pub instruction: Option<String>,
     pub n: Option<u64>,
     pub steps: Option<u64>,
@@ -64,7 +65,7 @@ impl EditForm {
     /// Everything that is wrong with them.
     pub fn read(mut fields: Fields, limits: &FormLimits) -> Result<Self, Problem> {
         use Need::Optional;
-        let image = fields.image("image");
+        let image = fields.image_source("image");
         let need = if fields.has("receipt") {
             Optional
         } else {

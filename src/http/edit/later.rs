@@ -10,11 +10,14 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{answer::EditAnswer, answered, run::Prepared};
-use crate::http::{
-    HttpState,
-    accept::Wanted,
-    problem::{Code, Problem, ResultProblem},
-    results,
+use crate::{
+    access::Caller,
+    http::{
+        HttpState,
+        accept::Wanted,
+        problem::{Code, Problem, ResultProblem},
+        results,
+    },
 };
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -53,18 +56,21 @@ pub fn is_wanted(headers: &HeaderMap) -> bool {
 }
 
 /// Starts the edit and answers where its answer will be.
-pub fn begin(state: &HttpState, prepared: Prepared, wanted: Wanted) -> Response {
+pub fn begin(state: &HttpState, caller: Caller, prepared: Prepared, wanted: Wanted) -> Response {
     let id = format!("edit_{}", Uuid::now_v7().simple());
     let pending = Pending::new(&id);
     let (shared, work_id) = (state.clone(), id.clone());
+    let viewer = caller.viewer.clone();
     // The work waits until it is noted.
     let (noted, go) = tokio::sync::oneshot::channel::<()>();
     let work = tokio::spawn(async move {
         let _ = go.await;
         let answer = answered(&shared, prepared, wanted).await;
         shared.results.finish(&work_id, answer).await;
+        // until here the edit is one of those that its caller has at once
+        drop(caller);
     });
-    state.results.begin(&id, work.abort_handle());
+    state.results.begin(&id, viewer.name(), work.abort_handle());
     let _ = noted.send(());
     let headers = [
         (header::LOCATION, pending.url.clone()),
@@ -96,9 +102,10 @@ pub fn begin(state: &HttpState, prepared: Prepared, wanted: Wanted) -> Response 
 )]
 pub async fn result(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    match state.results.get(&id) {
+    match state.results.get(&caller.viewer, &id) {
         None => Err(unknown()),
         Some(results::State::Running(_)) => {
             let headers = [(header::RETRY_AFTER, "1")];
@@ -119,9 +126,10 @@ pub async fn result(
 )]
 pub async fn forget(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    match state.results.remove(&id) {
+    match state.results.remove(&caller.viewer, &id) {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(unknown()),
     }

@@ -48,7 +48,7 @@ use super::{
     sse,
     upload::Upload,
 };
-use crate::engine::OutputFormat;
+use crate::{access::Caller, engine::OutputFormat};
 
 /// Edits one image by an instruction.
 ///
@@ -97,6 +97,7 @@ use crate::engine::OutputFormat;
 )]
 pub async fn edit(
     State(state): State<HttpState>,
+    caller: Caller,
     id: RequestId,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -114,7 +115,7 @@ pub async fn edit(
     }
     let wanted = accept.wanted(named_format(&form))?;
     follow(&mut form, wanted)?;
-    let prepared = Prepared::new(&state, form, permit, received).await?;
+    let prepared = Prepared::new(&state, &caller, form, (permit, received)).await?;
     if wanted == Wanted::Events {
         let engine = state.engine.clone();
         return Ok(sse::respond(|events| {
@@ -122,7 +123,7 @@ pub async fn edit(
         }));
     }
     if later::is_wanted(&headers) {
-        return Ok(later::begin(&state, prepared, wanted));
+        return Ok(later::begin(&state, caller, prepared, wanted));
     }
     answered(&state, prepared, wanted).await
 }

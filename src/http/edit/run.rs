@@ -8,8 +8,9 @@ use super::{
     plan::{Outcome, Plan},
 };
 use crate::{
+    access::Caller,
     engine::{Edited, Engine, Permit, Previews, Profile, Progress, Watch},
-    http::{HttpState, problem::Problem, timings::Clock},
+    http::{HttpState, fetched::fetched, problem::Problem, timings::Clock},
 };
 use tokio::sync::mpsc;
 
@@ -36,16 +37,16 @@ impl Prepared {
     /// An adapter or an image that cannot be used, or fields that contradict each other.
     pub async fn new(
         state: &HttpState,
+        caller: &Caller,
         mut form: EditForm,
-        permit: Permit,
-        received: Instant,
+        (permit, received): (Permit, Instant),
     ) -> Result<Self, Problem> {
         let profile = state.engine.profile()?;
         if form.judged.is_some() {
             profile.judge()?;
         }
-        let adapter = AdapterChoice::load(&form, &state.engine, &permit).await?;
-        let bytes = std::mem::take(&mut form.image);
+        let adapter = AdapterChoice::load(&form, &state.engine, (&permit, caller)).await?;
+        let bytes = fetched(state, std::mem::take(&mut form.image), "/image").await?;
         let image = state.engine.read_image(&permit, bytes).await?;
         let clock = Clock {
             received,

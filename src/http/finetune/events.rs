@@ -14,7 +14,9 @@ use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::seen;
 use crate::{
+    access::Caller,
     http::{
         HttpState,
         problem::{Code, FieldError, JobProblem, Problem},
@@ -46,10 +48,11 @@ const LAST_EVENT_ID: &str = "last-event-id";
 )]
 pub async fn events(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    state.jobs.queue.job(&id).await?;
+    seen(&state, &caller, &id).await?;
     let after = match headers.get(LAST_EVENT_ID).map(|value| value.to_str()) {
         None => 0,
         Some(text) => text

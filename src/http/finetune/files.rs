@@ -8,9 +8,13 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::{
-    HttpState,
-    problem::{Code, JobProblem, Problem},
+use super::seen;
+use crate::{
+    access::Caller,
+    http::{
+        HttpState,
+        problem::{Code, JobProblem, Problem},
+    },
 };
 
 /// Pictures of a job.
@@ -32,9 +36,10 @@ pub struct SampleList {
 )]
 pub async fn metrics(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    state.jobs.queue.job(&id).await?;
+    seen(&state, &caller, &id).await?;
     let lines = state.jobs.queue.metrics(&id).await?;
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }
@@ -49,9 +54,10 @@ pub async fn metrics(
 )]
 pub async fn samples(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<SampleList>, Problem> {
-    state.jobs.queue.job(&id).await?;
+    seen(&state, &caller, &id).await?;
     Ok(Json(SampleList {
         object: "list",
         data: state.jobs.queue.files(&id, "samples").await?,
@@ -71,9 +77,10 @@ pub async fn samples(
 )]
 pub async fn sample(
     State(state): State<HttpState>,
+    caller: Caller,
     Path((id, name)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    state.jobs.queue.job(&id).await?;
+    seen(&state, &caller, &id).await?;
     let known = state.jobs.queue.files(&id, "samples").await?;
     let found = match known.contains(&name) {
         true => {
@@ -99,9 +106,10 @@ pub async fn sample(
 )]
 pub async fn report(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    state.jobs.queue.job(&id).await?;
+    seen(&state, &caller, &id).await?;
     let bytes = state.jobs.queue.file(&id, "report.html").await?;
     let bytes = bytes.ok_or_else(not_yet)?;
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], bytes).into_response())

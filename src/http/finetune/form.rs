@@ -13,7 +13,7 @@ use crate::{
         multipart::PartKinds,
         problem::{Code, Problem},
     },
-    jobs::{FinetuneRequest, datasets::Item},
+    jobs::{FinetuneRequest, Viewer, datasets::Item},
 };
 
 /// A request for a job.
@@ -84,6 +84,7 @@ impl FinetuneForm {
         let refused = |errors| Problem::fields(Code::InvalidRequest, errors);
         fields.finish().map_err(refused)?;
         let request = FinetuneRequest {
+            viewer: Viewer::default(),
             dataset: dataset.unwrap_or_default(),
             recipe,
             overrides,

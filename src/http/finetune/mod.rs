@@ -18,7 +18,10 @@ use super::{
     problem::{Code, FieldError, JobProblem, Problem},
     upload::Upload,
 };
-use crate::jobs::{Action, Idempotency, PAGE, Status, Submitted, datasets::Sent};
+use crate::{
+    access::Caller,
+    jobs::{Action, Idempotency, Job, JobError, PAGE, Status, Submitted, datasets::Sent},
+};
 use answer::{JobAnswer, JobList, PlanAnswer};
 use form::{FinetuneBody, FinetuneForm, PARTS};
 
@@ -45,6 +48,7 @@ const MAX_KEY_BYTES: usize = 255;
 )]
 pub async fn submit(
     State(state): State<HttpState>,
+    caller: Caller,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -57,7 +61,8 @@ pub async fn submit(
     } = upload
         .read(&state.engine, &PARTS, FinetuneForm::read)
         .await?;
-    let once = idempotency(&headers, fingerprint)?;
+    request.viewer = caller.viewer.clone();
+    let once = idempotency(&headers, (&caller, fingerprint))?;
     let jobs = &state.jobs;
     if let Some(once) = &once
         && let Some(job) = jobs.queue.earlier(once).await?
@@ -66,7 +71,10 @@ pub async fn submit(
     }
     if let Some(items) = items {
         let name = format!("items-{}", uuid::Uuid::now_v7().simple());
-        let set = jobs.datasets.create(&name, Sent::Items(items)).await?;
+        let set = jobs
+            .datasets
+            .create(&caller.viewer, &name, Sent::Items(items));
+        let set = set.await?;
         request.dataset = set.id;
     }
     if validate_only {
@@ -84,12 +92,16 @@ pub async fn submit(
     }
 }
 
-fn idempotency(headers: &HeaderMap, fingerprint: String) -> Result<Option<Idempotency>, Problem> {
+fn idempotency(
+    headers: &HeaderMap,
+    (caller, fingerprint): (&Caller, String),
+) -> Result<Option<Idempotency>, Problem> {
     let Some(key) = headers.get(KEY) else {
         return Ok(None);
     };
     match key.to_str() {
         Ok(key) if (1..=MAX_KEY_BYTES).contains(&key.len()) => Ok(Some(Idempotency {
+            owner: caller.viewer.name().to_owned(),
             key: key.to_owned(),
             fingerprint,
         })),
@@ -99,6 +111,15 @@ fn idempotency(headers: &HeaderMap, fingerprint: String) -> Result<Option<Idempo
             let error = FieldError::new("/idempotency_key", message);
             Err(Problem::fields(Code::InvalidRequest, vec![error]))
         }
+    }
+}
+
+/// The job, where it is there for the caller.
+async fn seen(state: &HttpState, caller: &Caller, id: &str) -> Result<Job, Problem> {
+    let job = state.jobs.queue.job(id).await?;
+    match caller.viewer.sees(&job.plan.owner) {
+        true => Ok(job),
+        false => Err(JobError::UnknownJob { id: id.into() }.into()),
     }
 }
 
@@ -125,6 +146,7 @@ pub struct ListQuery {
 )]
 pub async fn list(
     State(state): State<HttpState>,
+    caller: Caller,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<JobList>, Problem> {
     let refused = |message: String| {
@@ -150,7 +172,8 @@ pub async fn list(
     };
     let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE);
     let after = query.after.unwrap_or_default();
-    let jobs = state.jobs.queue.list(status, &after, limit).await?;
+    let queue = &state.jobs.queue;
+    let jobs = queue.list(&caller.viewer, status, &after, limit).await?;
     Ok(Json(JobList {
         object: "list",
         has_more: jobs.len() as i64 == limit,
@@ -168,9 +191,10 @@ pub async fn list(
 )]
 pub async fn get(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<JobAnswer>, Problem> {
-    Ok(Json(state.jobs.queue.job(&id).await?.into()))
+    Ok(Json(seen(&state, &caller, &id).await?.into()))
 }
 
 /// Cancels, pauses or resumes a job, or has it save a checkpoint or draw samples now.
@@ -186,6 +210,7 @@ pub async fn get(
 )]
 pub async fn act(
     State(state): State<HttpState>,
+    caller: Caller,
     Path((id, action)): Path<(String, String)>,
 ) -> Result<Json<JobAnswer>, Problem> {
     const ACTIONS: [Action; 5] = [
@@ -200,6 +225,7 @@ pub async fn act(
         let detail = format!("A job does not take that; it takes {names}.");
         return Err(Problem::new(Code::RouteNotFound, detail));
     };
+    seen(&state, &caller, &id).await?;
     Ok(Json(state.jobs.queue.act(&id, known).await?.into()))
 }
 
@@ -213,8 +239,10 @@ pub async fn act(
 )]
 pub async fn delete(
     State(state): State<HttpState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Deleted>, Problem> {
+    seen(&state, &caller, &id).await?;
     state.jobs.queue.delete(&id).await?;
     Ok(Json(Deleted { id, deleted: true }))
 }

@@ -9,7 +9,7 @@ use crate::engine::EditType;
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes the fields for the OpenAPI")]
 pub struct ImageUrl {
-    /// `data:image/png;base64,...`; nothing is fetched.
+    /// `data:image/png;base64,...`, or an https URL where the server fetches from its host.
     pub image_url: String,
 }
 

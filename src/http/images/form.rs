@@ -5,7 +5,7 @@ use crate::{
         description::bounded,
         edit::{AdapterChoice, EditForm, FormLimits, Judged, MAX_SEED, size},
         fields::{Fields, Need},
-        image_field::image_bytes,
+        image_field::ImageSource,
         json::Json,
         multipart::PartKinds,
         problem::{Code, FieldError, Problem},
@@ -50,7 +50,7 @@ pub struct Here {
 #[derive(Clone, Debug)]
 pub struct ImagesForm {
     pub edit: EditForm,
-    pub mask: Option<Vec<u8>>,
+    pub mask: Option<ImageSource>,
     /// Previews of a streamed answer; `None` where none is streamed.
     pub streamed: Option<u64>,
     /// As it was sent.
@@ -312,13 +312,13 @@ fn streamed(fields: &mut Fields, n: Option<u64>) -> Option<u64> {
 }
 
 /// The files to edit; at least one, or it is refused.
-fn images(fields: &mut Fields) -> Vec<Vec<u8>> {
+fn images(fields: &mut Fields) -> Vec<ImageSource> {
     if fields.are_parts() {
         let images = fields.files("image");
         if images.is_empty() {
             fields.refuse("image", "is missing; add it as a file part");
         }
-        return images;
+        return images.into_iter().map(ImageSource::Bytes).collect();
     }
     let list = fields.list("images", Need::Required).unwrap_or_default();
     let images = list.into_iter().enumerate();
@@ -331,20 +331,20 @@ fn images(fields: &mut Fields) -> Vec<Vec<u8>> {
     images
 }
 
-fn mask(fields: &mut Fields) -> Option<Vec<u8>> {
+fn mask(fields: &mut Fields) -> Option<ImageSource> {
     if fields.are_parts() {
         let mut masks = fields.files("mask");
         if masks.len() > 1 {
             fields.refuse("mask", "is given more than once; send one");
         }
-        return masks.pop();
+        return masks.pop().map(ImageSource::Bytes);
     }
     let mask = fields.take("mask", Optional)?;
     url(fields, "/mask", mask)
 }
 
-/// The bytes of `{"image_url": "data:.."}`.
-fn url(body: &mut Fields, at: &str, image: Json) -> Option<Vec<u8>> {
+/// What `{"image_url": "data:.."}` stands for.
+fn url(body: &mut Fields, at: &str, image: Json) -> Option<ImageSource> {
     let Json::Object(entries) = image else {
         let message = format!(
             "must be an object with image_url, not {}",
@@ -363,14 +363,14 @@ fn url(body: &mut Fields, at: &str, image: Json) -> Option<Vec<u8>> {
     } else {
         Optional
     };
-    let bytes = fields.text("image_url", need).and_then(|text| {
-        let bytes = image_bytes(&text);
-        bytes
+    let source = fields.text("image_url", need).and_then(|text| {
+        let source = ImageSource::of_text(&text);
+        source
             .map_err(|error| fields.refuse("image_url", error.to_string()))
             .ok()
     });
     match fields.finish() {
-        Ok(()) => bytes,
+        Ok(()) => source,
         Err(errors) => {
             body.errors.extend(errors);
             None

@@ -20,12 +20,14 @@ use stream::{ImagesEvent, Showing};
 use super::{
     HttpState, deadline,
     edit::Prepared,
+    fetched::fetched,
     fields::Fields,
     problem::{Code, FieldError, ImagesProblem, Problem},
     request_id::RequestId,
     sse,
     upload::Upload,
 };
+use crate::access::Caller;
 
 /// Native fields by the names that clients of this route know.
 const NAMES: &[(&str, &str)] = &[("/instruction", "/prompt")];
@@ -54,14 +56,20 @@ const NAMES: &[(&str, &str)] = &[("/instruction", "/prompt")];
 )]
 pub async fn edits(
     State(state): State<HttpState>,
+    caller: Caller,
     id: RequestId,
     request: Request,
 ) -> Result<Response, Problem> {
-    let answered = answered(state, id, request).await;
+    let answered = answered(state, caller, id, request).await;
     answered.map_err(|problem| problem.renamed(NAMES))
 }
 
-async fn answered(state: HttpState, id: RequestId, request: Request) -> Result<Response, Problem> {
+async fn answered(
+    state: HttpState,
+    caller: Caller,
+    id: RequestId,
+    request: Request,
+) -> Result<Response, Problem> {
     let received = Instant::now();
     let headers = request.headers().clone();
     let upload = Upload::receive(request, &state.body_limits).await?;
@@ -81,8 +89,9 @@ async fn answered(state: HttpState, id: RequestId, request: Request) -> Result<R
         quality,
         warnings,
     } = form;
-    let mut prepared = Prepared::new(&state, edit, permit, received).await?;
+    let mut prepared = Prepared::new(&state, &caller, edit, (permit, received)).await?;
     if let Some(mask) = mask {
+        let mask = fetched(&state, mask, "/mask").await?;
         masked(&state, &mut prepared, mask).await?;
     }
     let engine = state.engine.clone();

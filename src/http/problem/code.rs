@@ -9,8 +9,11 @@ use utoipa::ToSchema;
 #[allow(clippy::enum_variant_names)] // serde writes OpenAI's names from these
 pub enum Kind {
     InvalidRequestError,
+    AuthenticationError,
+    PermissionError,
     NotFoundError,
     ConflictError,
+    RateLimitError,
     OverloadedError,
     ServerError,
 }
@@ -61,10 +64,14 @@ codes! {
     MalformedMultipart => "malformed_multipart", 400, InvalidRequestError, "The body is not multipart form data.";
     InvalidRequest => "invalid_request", 400, InvalidRequestError, "Fields of the request cannot be used.";
     UnsupportedValue => "unsupported_value", 400, InvalidRequestError, "A value cannot be honoured here.";
+    ImageUrlRefused => "image_url_refused", 400, InvalidRequestError, "The server does not fetch images from there.";
     UnsupportedParameter => "unsupported_parameter", 400, InvalidRequestError, "A parameter is not offered here.";
     TooManyImages => "too_many_images", 400, InvalidRequestError, "The model takes fewer images.";
     MaskSizeMismatch => "mask_size_mismatch", 400, InvalidRequestError, "The mask has another size than the image.";
     BodyInterrupted => "body_interrupted", 400, InvalidRequestError, "The body ended early.";
+    MissingApiKey => "missing_api_key", 401, AuthenticationError, "The request has no key.";
+    InvalidApiKey => "invalid_api_key", 401, AuthenticationError, "The key is unknown or revoked.";
+    InsufficientScope => "insufficient_scope", 403, PermissionError, "The key is not for that.";
     RouteNotFound => "route_not_found", 404, NotFoundError, "There is nothing at this path.";
     ModelNotFound => "model_not_found", 404, NotFoundError, "The model is not loaded.";
     ResultNotFound => "result_not_found", 404, NotFoundError, "There is no such result, or it has expired.";
@@ -87,11 +94,14 @@ codes! {
     UnsupportedImageFormat => "unsupported_image_format", 422, InvalidRequestError, "The image is of a kind that is not read here.";
     ImageUndecodable => "image_undecodable", 422, InvalidRequestError, "The image cannot be decoded.";
     ImageUnusable => "image_unusable", 422, InvalidRequestError, "The image was read but cannot be used.";
+    ImageUrlFailed => "image_url_failed", 422, InvalidRequestError, "The image could not be fetched.";
     QuestionUnusable => "question_unusable", 422, InvalidRequestError, "A question cannot be put to the judge.";
     AdapterUnusable => "adapter_unusable", 422, InvalidRequestError, "The adapter cannot be used with this model.";
     DatasetUnusable => "dataset_unusable", 422, InvalidRequestError, "The dataset cannot be used.";
     ArchiveUnusable => "archive_unusable", 422, InvalidRequestError, "The archive cannot be used.";
     IdempotencyKeyReused => "idempotency_key_reused", 422, InvalidRequestError, "The key came with another request before.";
+    RateLimitExceeded => "rate_limit_exceeded", 429, RateLimitError, "The key has sent its requests of this minute.";
+    ConcurrencyLimitExceeded => "concurrency_limit_exceeded", 429, RateLimitError, "The key has too many requests at once.";
     Internal => "internal", 500, ServerError, "The server failed.";
     JudgeNotConfigured => "judge_not_configured", 501, ServerError, "The server has no judge.";
     NotReady => "not_ready", 503, OverloadedError, "The model is not ready.";
@@ -119,7 +129,10 @@ mod tests {
     fn the_class_follows_the_status() {
         for code in Code::ALL {
             let expected = match code.status().as_u16() {
+                401 => Kind::AuthenticationError,
+                403 => Kind::PermissionError,
                 404 => Kind::NotFoundError,
+                429 => Kind::RateLimitError,
                 409 => Kind::ConflictError,
                 500 | 501 | 504 => Kind::ServerError,
                 503 => Kind::OverloadedError,

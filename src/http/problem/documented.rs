@@ -11,6 +11,15 @@ use utoipa::{
 
 use super::Code;
 
+/// Codes of the keys; [`add_codes`] has them documented where they can be met.
+const KEYS: &[Code] = &[
+    Code::MissingApiKey,
+    Code::InvalidApiKey,
+    Code::InsufficientScope,
+    Code::RateLimitExceeded,
+    Code::ConcurrencyLimitExceeded,
+];
+
 /// Codes of every operation.
 pub const ANY: &[Code] = &[Code::Internal];
 
@@ -118,6 +127,7 @@ pub fn score_codes() -> Vec<Code> {
 
 fn all_but(others: &[Code]) -> Vec<Code> {
     let codes = Code::ALL.iter().copied();
+    let codes = codes.filter(|code| !KEYS.contains(code));
     codes.filter(|code| !others.contains(code)).collect()
 }
 
@@ -205,6 +215,25 @@ impl IntoResponses for StoredAdapterProblem {
     }
 }
 
+/// Documents codes beside those that are there.
+pub fn add_codes(responses: &mut Responses, codes: &[Code]) {
+    for (status, added) in document(codes) {
+        match (responses.get_mut(&status), added) {
+            (Some(RefOr::T(there)), RefOr::T(added)) => {
+                if !there.description.contains(&added.description) {
+                    there.description = format!("{} {}", there.description, added.description);
+                }
+                for (name, header) in added.headers {
+                    there.headers.entry(name).or_insert(header);
+                }
+            }
+            (_, added) => {
+                responses.insert(status, added);
+            }
+        }
+    }
+}
+
 fn document(codes: &[Code]) -> Responses {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
@@ -233,14 +262,42 @@ fn response(status: u16, codes: &[Code]) -> Response {
             "x-request-id",
             text_header("Id of this request, for the log."),
         );
-    if status == 503 {
-        let seconds = HeaderBuilder::new()
-            .schema(Some(u64::schema()))
-            .description(Some("Seconds until another attempt makes sense."))
-            .build();
-        return builder.header("retry-after", seconds).build();
+    match status {
+        401 => builder.header(
+            "www-authenticate",
+            text_header("How to authenticate (RFC 6750)."),
+        ),
+        429 => builder
+            .header(
+                "retry-after",
+                number_header("Seconds until another attempt makes sense."),
+            )
+            .header(
+                "ratelimit-limit",
+                number_header("Requests of a minute; where they are limited."),
+            )
+            .header(
+                "ratelimit-remaining",
+                number_header("What is left of them."),
+            )
+            .header(
+                "ratelimit-reset",
+                number_header("Seconds until all of them are there again."),
+            ),
+        503 => builder.header(
+            "retry-after",
+            number_header("Seconds until another attempt makes sense."),
+        ),
+        _ => builder,
     }
-    builder.build()
+    .build()
+}
+
+fn number_header(description: &str) -> utoipa::openapi::Header {
+    HeaderBuilder::new()
+        .schema(Some(u64::schema()))
+        .description(Some(description))
+        .build()
 }
 
 fn text_header(description: &str) -> utoipa::openapi::Header {

@@ -25,6 +25,7 @@ impl From<JobError> for Problem {
             JobError::UnknownJob { .. } => Self::new(Code::JobNotFound, detail),
             JobError::UnknownDataset { .. } => Self::new(Code::DatasetNotFound, detail),
             JobError::WrongState { .. } => Self::new(Code::JobStateConflict, detail),
+            JobError::BuiltIn { .. } => Self::new(Code::InsufficientScope, detail),
             JobError::DatasetInUse { .. } => Self::new(Code::DatasetInUse, detail),
             JobError::UnknownRecipe { .. } => field("/recipe"),
             JobError::Recipe { issues } => Self::fields(

@@ -1,4 +1,5 @@
 //! The one error body: RFC 9457 and OpenAI's envelope at once (pure problem+json makes OpenAI's clients lose the message).
+mod access;
 mod code;
 mod convert;
 mod documented;
@@ -17,7 +18,7 @@ use utoipa::ToSchema;
 pub use code::{Code, Kind};
 pub use documented::{
     AnyProblem, DatasetProblem, EditProblem, ImagesProblem, JobProblem, NotReadyProblem,
-    ResultProblem, ScoreProblem, StoredAdapterProblem, StoredProblem,
+    ResultProblem, ScoreProblem, StoredAdapterProblem, StoredProblem, add_codes,
 };
 pub use judge::JudgedFields;
 

@@ -24,7 +24,7 @@ pub enum ScoreBody {
     reason = "describes the fields for the OpenAPI; `ScoreForm` reads them"
 )]
 pub struct ScoreItemBody {
-    /// The image that was edited: PNG, JPEG or WebP file as base64, alone or in a data URI. URLs are not fetched.
+    /// The image that was edited: PNG, JPEG or WebP file as base64, alone or in a data URI; or an https URL where the server fetches from its host.
     #[schema(value_type = String, format = Byte, example = "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAKklEQVR42mOQizpBU8QwasGoBaMWjFowasGoBaMWjFowasGoBaMWDBULACrBAEyTdwi8AAAAAElFTkSuQmCC")]
     pub reference: Vec<u8>,
     /// What came out; it may have another size.

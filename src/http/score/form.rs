@@ -5,6 +5,7 @@ use crate::{
     http::{
         description::{edit_type, instruction, object},
         fields::{Fields, Need},
+        image_field::ImageSource,
         json::Json,
         multipart::PartKinds,
         problem::{Code, FieldError, JudgedFields, Problem},
@@ -41,8 +42,8 @@ pub enum ScoreForm {
 pub struct ScoreItem {
     /// JSON pointer of the item; empty where it is the body.
     pub at: String,
-    pub reference: Vec<u8>,
-    pub edited: Vec<u8>,
+    pub reference: ImageSource,
+    pub edited: ImageSource,
     pub edit: EditDescription,
     pub questions: Vec<Question>,
 }
@@ -115,8 +116,8 @@ fn read_item(
     mut fields: Fields,
     limits: &ScoreLimits,
 ) -> Result<ScoreItem, Vec<FieldError>> {
-    let reference = fields.image("reference");
-    let edited = fields.image("edited");
+    let reference = fields.image_source("reference");
+    let edited = fields.image_source("edited");
     let max_bytes = limits.instruction_max_bytes;
     let instruction = instruction(&mut fields, Need::Required, max_bytes);
     let edit_type = edit_type(&mut fields);

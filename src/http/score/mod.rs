@@ -20,7 +20,9 @@ pub use form::ScoreLimits;
 
 use super::{
     HttpState, deadline,
+    fetched::fetched,
     fields::Fields,
+    image_field::ImageSource,
     problem::{Code, FieldError, Problem, ScoreProblem},
     timings::Clock,
     upload::Upload,
@@ -87,8 +89,9 @@ async fn decode(
     items: &mut [ScoreItem],
 ) -> Result<(Vec<ScoreInput>, Vec<Images>), Problem> {
     let mut pixels = 0;
-    let mut image = async |at: String, bytes: &mut Vec<u8>| {
-        let read = state.engine.read_image(permit, std::mem::take(bytes)).await;
+    let mut image = async |at: String, source: &mut ImageSource| {
+        let bytes = fetched(state, std::mem::take(source), &at).await?;
+        let read = state.engine.read_image(permit, bytes).await;
         let image: SourceImage = read.map_err(|error| match error {
             EngineError::Image(error) => Problem::image(error, &at),
             other => other.into(),

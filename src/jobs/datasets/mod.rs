@@ -24,10 +24,10 @@ pub use self::{
     rows::{Item, SentRow},
     table::find_table,
 };
-use super::{JobError, JobResult};
+use super::{JobError, JobResult, Viewer};
 use crate::{
     pipelines::image::ImageLimits,
-    storage::{Storage, StorageError},
+    storage::{EVERYONE, Storage, StorageError},
 };
 
 /// Files by their path inside of what was sent.
@@ -52,6 +52,7 @@ pub struct SetLimits {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     pub id: String,
+    pub owner: String,
     pub name: String,
     /// Milliseconds since 1970.
     pub created: i64,
@@ -69,6 +70,13 @@ pub enum Sent {
     Items(Vec<Item>),
 }
 
+/// What a set is called, and whose it is.
+struct Names<'a> {
+    id: &'a str,
+    name: &'a str,
+    owner: &'a str,
+}
+
 const ROWS: &str = "rows.jsonl";
 
 impl Datasets {
@@ -80,20 +88,30 @@ impl Datasets {
         &self.limits
     }
 
-    /// Checks what was sent and keeps it.
+    /// Checks what was sent and keeps it, as the viewer's.
     ///
     /// # Errors
     /// [`DatasetError`], or no storage.
-    pub async fn create(&self, name: &str, sent: Sent) -> JobResult<Dataset> {
+    pub async fn create(&self, viewer: &Viewer, name: &str, sent: Sent) -> JobResult<Dataset> {
+        if name == DEMO {
+            return Err(DatasetError::NameTaken { name: name.into() }.into());
+        }
         let limits = self.limits.clone();
         let read = move || rows::read(sent, &limits);
         let checked = tokio::task::spawn_blocking(read).await;
         let checked = checked.map_err(|_| DatasetError::Defect)??;
         let id = format!("set-{}", Uuid::now_v7().simple());
-        self.keep(&id, name, checked).await
+        let names = Names {
+            id: &id,
+            name,
+            owner: viewer.name(),
+        };
+        self.keep(&names, checked).await?;
+        self.dataset(viewer, &id).await
     }
 
-    async fn keep(&self, id: &str, name: &str, set: rows::Checked) -> JobResult<Dataset> {
+    async fn keep(&self, names: &Names<'_>, set: rows::Checked) -> JobResult<()> {
+        let Names { id, name, owner } = names;
         let objects = &self.storage.objects;
         for (file, bytes) in set.images {
             objects.put(&format!("datasets/{id}/{file}"), bytes).await?;
@@ -102,31 +120,42 @@ impl Datasets {
             .put(&format!("datasets/{id}/{ROWS}"), set.rows.into_bytes())
             .await?;
         let now = self.storage.database.now_ms().await?;
-        let insert = "INSERT INTO datasets (id, name, created, report) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        let insert = "INSERT INTO datasets (id, owner, name, created, report) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         let report = serde_json::to_string(&set.report).unwrap_or_default();
-        let insert = sqlx::query(insert).bind(id).bind(name).bind(now);
-        let insert = insert.bind(report).execute(self.storage.database.pool());
-        if insert.await?.rows_affected() == 0 && name != DEMO {
+        let insert = sqlx::query(insert).bind(id).bind(owner).bind(name);
+        let insert = insert.bind(now).bind(report);
+        let done = insert.execute(self.storage.database.pool()).await?;
+        if done.rows_affected() == 0 && *name != DEMO {
             objects.delete_folder(&format!("datasets/{id}")).await?;
-            return Err(DatasetError::NameTaken { name: name.into() }.into());
+            return Err(DatasetError::NameTaken {
+                name: (*name).into(),
+            }
+            .into());
         }
-        self.dataset(name).await
+        Ok(())
     }
 
-    /// By id or name; [`DEMO`] is drawn when it is first asked for.
+    /// By id or name, the viewer's own before others of that name; [`DEMO`] is drawn when it is first asked for.
     ///
     /// # Errors
     /// [`JobError::UnknownDataset`], or no storage.
-    pub async fn dataset(&self, name: &str) -> JobResult<Dataset> {
-        let select = "SELECT id, name, created, report FROM datasets WHERE id = $1 OR name = $1";
-        let select = sqlx::query(select).bind(name);
+    pub async fn dataset(&self, viewer: &Viewer, name: &str) -> JobResult<Dataset> {
+        let select = "SELECT id, owner, name, created, report FROM datasets WHERE (id = $1 OR name = $1) AND (owner = $2 OR owner = '' OR $3 = 1) ORDER BY CASE WHEN owner = $2 THEN 0 ELSE 1 END, id LIMIT 1";
+        let select = sqlx::query(select).bind(name).bind(viewer.name());
+        let select = select.bind(viewer.sees_all());
         let row = select.fetch_optional(self.storage.database.pool()).await?;
         match row {
             Some(row) => Dataset::of_row(&row),
             None if name == DEMO => {
                 let drawn = tokio::task::spawn_blocking(demo::draw).await;
                 let drawn = drawn.map_err(|_| DatasetError::Defect)??;
-                Box::pin(self.keep(demo::ID, DEMO, drawn)).await
+                let names = Names {
+                    id: demo::ID,
+                    name: DEMO,
+                    owner: EVERYONE,
+                };
+                self.keep(&names, drawn).await?;
+                Box::pin(self.dataset(viewer, name)).await
             }
             None => Err(JobError::UnknownDataset { name: name.into() }),
         }
@@ -136,18 +165,25 @@ impl Datasets {
     ///
     /// # Errors
     /// No database.
-    pub async fn list(&self) -> JobResult<Vec<Dataset>> {
-        let select = "SELECT id, name, created, report FROM datasets ORDER BY created DESC, id";
-        let rows = sqlx::query(select).fetch_all(self.storage.database.pool());
+    pub async fn list(&self, viewer: &Viewer) -> JobResult<Vec<Dataset>> {
+        let select = "SELECT id, owner, name, created, report FROM datasets WHERE (owner = $1 OR owner = '' OR $2 = 1) ORDER BY created DESC, id";
+        let select = sqlx::query(select).bind(viewer.name());
+        let rows = select.bind(viewer.sees_all());
+        let rows = rows.fetch_all(self.storage.database.pool());
         rows.await?.iter().map(Dataset::of_row).collect()
     }
 
     /// Takes a set away that no living job needs.
     ///
     /// # Errors
-    /// [`JobError::DatasetInUse`], [`JobError::UnknownDataset`], or no storage.
-    pub async fn delete(&self, name: &str) -> JobResult<()> {
-        let Dataset { id, name, .. } = self.dataset(name).await?;
+    /// [`JobError::BuiltIn`], [`JobError::DatasetInUse`], [`JobError::UnknownDataset`], or no storage.
+    pub async fn delete(&self, viewer: &Viewer, name: &str) -> JobResult<()> {
+        let Dataset {
+            id, name, owner, ..
+        } = self.dataset(viewer, name).await?;
+        if !viewer.changes(&owner) {
+            return Err(JobError::BuiltIn { name });
+        }
         let living = "SELECT id FROM jobs WHERE dataset = $1 AND status IN ('queued', 'running', 'paused', 'cancelling')";
         let mut tx = self.storage.database.begin().await?;
         let job = sqlx::query(living).bind(&id).fetch_optional(&mut *tx);
@@ -187,15 +223,16 @@ impl Datasets {
 impl Dataset {
     fn of_row(row: &AnyRow) -> JobResult<Self> {
         let id: String = row.try_get(0)?;
-        let report: String = row.try_get(3)?;
+        let report: String = row.try_get(4)?;
         let report = serde_json::from_str(&report).map_err(|error| StorageError::Unreadable {
             table: "dataset",
             key: id.clone(),
             problem: error.to_string(),
         })?;
         Ok(Self {
-            name: row.try_get(1)?,
-            created: row.try_get(2)?,
+            owner: row.try_get(1)?,
+            name: row.try_get(2)?,
+            created: row.try_get(3)?,
             id,
             report,
         })

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     engine::EngineError,
-    jobs::{Claim, FailureCode, JobError, JobResult},
+    jobs::{Claim, FailureCode, JobError, JobResult, Viewer},
 };
 
 /// Stack of the training thread: without recomputation a graph is as deep as all blocks of all steps.
@@ -45,8 +45,10 @@ impl Runner {
     }
 
     async fn alias_of(&self, claim: &Claim) -> JobResult<Option<crate::adapters::Alias>> {
-        match &claim.job.plan.publish_as {
-            Some(name) => Ok(Some(self.jobs.registry.alias(name).await?)),
+        let plan = &claim.job.plan;
+        let viewer = Viewer::owner(&plan.owner);
+        match &plan.publish_as {
+            Some(name) => Ok(Some(self.jobs.registry.alias(&viewer, name).await?)),
             None => Ok(None),
         }
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::{Runner, training::Trained};
 use crate::{
     adapters::Alias,
-    jobs::{Claim, JobResult, Outcome, Status, failure_point},
+    jobs::{Claim, JobResult, Outcome, Status, Viewer, failure_point},
 };
 
 impl Runner {
@@ -26,7 +26,9 @@ impl Runner {
 
         let (mut promoted, mut reasons) = trained.comparison.decide(&jobs.settings.gate);
         let gate = serde_json::to_value(&trained.comparison).unwrap_or_default();
-        let dataset = jobs.datasets.dataset(&job.plan.dataset).await?;
+        // an admin's job may train on another owner's set
+        let viewer = Viewer::admin(&job.plan.owner);
+        let dataset = jobs.datasets.dataset(&viewer, &job.plan.dataset).await?;
         let lineage = json!({
             "job": job.id,
             "dataset": {"id": dataset.id, "name": dataset.name, "sha256": dataset.report.sha256},
@@ -36,7 +38,9 @@ impl Runner {
             "metrics": gate,
         });
         let mut tx = jobs.storage.database.begin().await?;
-        registry.enter(&mut tx, (id, bytes), &lineage).await?;
+        registry
+            .enter(&mut tx, &job.plan.owner, (id, bytes), &lineage)
+            .await?;
         if let (true, Some(seen)) = (promoted, seen)
             && !registry.move_in(&mut tx, seen, id).await?
         {
