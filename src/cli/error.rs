@@ -2,6 +2,7 @@
 use std::{io, path::PathBuf};
 
 use super::{
+    health::Unready,
     judge_check::{FolderError, NotFitted},
     key::KeyError,
 };
@@ -49,6 +50,8 @@ pub(super) enum CliError {
     Key(#[from] KeyError),
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+    #[error(transparent)]
+    Unready(#[from] Unready),
     #[error("{} is not an empty directory; choose one that does not exist yet", .0.display())]
     NotEmpty(PathBuf),
     #[error(transparent)]
@@ -166,7 +169,7 @@ impl CliError {
             Self::RandomBundle(RandomBundleError::NotEmpty { .. }) => BAD_INPUT,
             Self::RandomBundle(_) | Self::Noise(NoiseFileError::Write { .. }) => FAILED,
             Self::Noise(_) => BAD_INPUT,
-            Self::Write { .. } | Self::Stdout(_) | Self::Runtime(_) => FAILED,
+            Self::Write { .. } | Self::Stdout(_) | Self::Runtime(_) | Self::Unready(_) => FAILED,
         }
     }
 }

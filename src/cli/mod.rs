@@ -5,6 +5,7 @@ mod bundle;
 mod config;
 mod edit;
 mod error;
+mod health;
 mod input;
 mod judge_check;
 mod key;
@@ -54,6 +55,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Serve the HTTP API
     Serve(serve::ServeArgs),
+    /// Ask a running service whether it is ready
+    Health(health::HealthArgs),
     /// Download a model into the cache, or go on with a download that was cut
     Pull(pull::PullArgs),
     /// Show or check the settings
@@ -88,6 +91,7 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::JudgeCheck(args) => judge_check::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Pull(args) => pull::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Adapter(command) => adapter::run(&command),

@@ -3,6 +3,7 @@
 mod adapter;
 mod edit;
 mod fake_hub;
+mod health;
 mod judge_check;
 mod keys;
 mod process;
