@@ -1,4 +1,5 @@
 """docker/compose.yaml, profile by profile, as Docker Compose itself reads it: `compose.py DOCKER_COMPOSE...`."""
+import hashlib
 import json
 import os
 import pathlib
@@ -48,17 +49,23 @@ def config(profile, **more):
 
 
 print(compose("version").stdout.strip())
-missing = compose("--profile", "scale", "config")
-check("without secrets the scale profile does not start, and names the file",
-      missing.returncode != 0 and "secrets/npedit.env" in missing.stderr, missing.stderr)
+for profile in ("cuda", "scale"):
+    missing = compose("--profile", profile, "config")
+    check(f"without secrets the profile {profile} does not start, and names the file",
+          missing.returncode != 0 and "secrets/keys.env" in missing.stderr, missing.stderr)
 
 made = subprocess.run(["docker/make-secrets"], cwd=work, capture_output=True, text=True)
 secrets = work / "docker/secrets"
 check("docker/make-secrets makes them", made.returncode == 0, made.stderr)
 modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in [secrets, *secrets.iterdir()]}
 check("in a directory for its owner alone", modes.pop("secrets") == "0o700" and set(modes.values()) == {"0o644"}, modes)
-random = re.findall(r"[0-9a-f]{48}", "".join(path.read_text() for path in sorted(secrets.iterdir())))
-check("four of 192 random bits, none twice", len(set(random)) == 4, len(set(random)))
+drawn = "\n".join((secrets / name).read_text() for name in ("postgres_password", "grafana_password", "s3.json"))
+random = re.findall(r"\b[0-9a-f]{64}\b", drawn)
+keys = [(secrets / name).read_text() for name in ("api_key", "metrics_key")]
+check("six of 256 random bits, none twice", len(set(random)) == 4 and len(set(keys)) == 2 and all(len(key) == 68 for key in keys), modes)
+hashes = [hashlib.sha256(key.encode()).hexdigest() for key in keys]
+check("the service gets the hashes of the keys alone", all(h in (secrets / "keys.env").read_text() for h in hashes)
+      and not any(key in (secrets / "keys.env").read_text() for key in keys))
 again = subprocess.run(["docker/make-secrets"], cwd=work, capture_output=True, text=True)
 check("and keeps those that are there", again.returncode == 1 and "stays as it is" in again.stderr, again.stderr)
 
@@ -101,6 +108,24 @@ for profile, expected in PROFILES.items():
         check(f"{name}: {service['image']}; " + "; ".join(filter(None, seen)), True)
     lost = [s["file"] for s in whole.get("secrets", {}).values() if not pathlib.Path(s["file"]).is_file()]
     check(f"{profile}: every secret is a file that make-secrets made", not lost, lost)
+
+# The one service whose command is a program: with a store in place that fails at first.
+bucket = config("scale")["services"]["bucket"]
+(work / "weed").write_text(f"""#!/bin/sh
+read -r line
+echo "$line" >>{work}/asked
+case $(grep -c . {work}/asked)$line in
+  1*|2*) exit 1;;
+  *create*) touch {work}/made;;
+  *list*) test ! -e {work}/made || echo '  npedit  size:0';;
+esac
+""")
+(work / "weed").chmod(0o755)
+command = [*bucket["entrypoint"], *(part.replace("$$", "$") for part in bucket["command"])]
+run = subprocess.run(command, env={**environment, "PATH": f"{work}:{environment['PATH']}"}, capture_output=True, text=True)
+asked = (work / "asked").read_text().split("\n")
+check("bucket: looks, makes it, and ends when it is listed", run.returncode == 0 and asked[-2:] == ["s3.bucket.list", ""]
+      and "s3.bucket.create -name npedit" in asked, (run.stderr, asked))
 
 scaled = config("scale", NPEDIT_REPLICAS="5", NPEDIT_ADDRESS="0.0.0.0", NPEDIT_PORT="443")["services"]
 port = scaled["gateway"]["ports"][0]
