@@ -48,6 +48,6 @@ try:
             elif event.type == "image_edit.completed":
                 save("streamed.png", event.b64_json)
 except openai.APIStatusError as error:
-    sys.exit(f"{error.status_code} {error.code}: {error.message}")
+    sys.exit(f"{error.code}: {error.message}")
 except openai.APIConnectionError:
     sys.exit(f"nothing answers at {client.base_url}: start `npedit serve`, or set NPEDIT_BASE_URL")

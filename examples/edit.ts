@@ -53,7 +53,7 @@ try {
   if (error instanceof OpenAI.APIConnectionError) {
     console.error(`nothing answers at ${client.baseURL}: start npedit serve, or set NPEDIT_BASE_URL`);
   } else if (error instanceof OpenAI.APIError) {
-    console.error(`${error.status} ${error.code}: ${error.message}`);
+    console.error(`${error.code}: ${error.message}`);
   } else {
     throw error;
   }
