@@ -51,6 +51,7 @@ use crate::{
     adapters::{AdapterSource, Viewer},
     config::{self, Config},
     pipelines::image,
+    telemetry::metrics::collect,
 };
 use adapters::Adapters;
 use admission::{Admission, Deadline};
@@ -135,6 +136,8 @@ impl Engine {
         M: Models,
         L: std::error::Error + Send + Sync + 'static,
     {
+        // What is counted before is lost.
+        collect();
         let (commands, received) = mpsc::channel();
         let (announce, readiness) = watch::channel(Readiness::Loading);
         let admission = Admission::new(limits.queue_depth, limits.edit_timeout);

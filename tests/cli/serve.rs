@@ -163,6 +163,17 @@ fn an_edit_over_http_has_the_bytes_of_the_command_line() {
 }
 
 #[test]
+fn what_it_measures_at_its_start_is_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut service = Service::start(dir.path(), &[]);
+    service.line_with("\"ready\"");
+    let metrics = service.get("/metrics");
+    // engine.queue_depth, and the one that runs
+    assert!(metrics.contains("\nedit_queue_capacity 17\n"), "{metrics}");
+    assert!(metrics.contains("\nready 1\n"), "{metrics}");
+}
+
+#[test]
 fn signals_stop_it_cleanly() {
     for name in ["TERM", "INT"] {
         let dir = tempfile::tempdir().unwrap();

@@ -112,13 +112,17 @@ def observe(services):
     services.start("prometheus", ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={services.work}/tsdb",
                                   f"--web.listen-address=127.0.0.1:{services.metrics}"])
 
+    def prometheus(path):
+        return services.ask(("127.0.0.1", services.metrics), path)
+
     def asked(path):
-        return json.loads(services.ask(("127.0.0.1", services.metrics), path)[2])
+        return json.loads(prometheus(path)[2])
 
     def query(expression):
         return asked("/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
 
-    check("Prometheus scrapes both replicas", until(lambda: len(query("up == 1")["data"]["result"]) == 2), services.log("prometheus"))
+    check("Prometheus starts", until(lambda: prometheus("/-/ready")[0] == 200), services.log("prometheus"))
+    check("it scrapes both replicas", until(lambda: len(query("up == 1")["data"]["result"]) == 2), services.log("prometheus"))
     # Rates need two samples with edits between them.
     time.sleep(3)
     edits_at_once(services)
