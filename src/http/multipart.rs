@@ -3,7 +3,7 @@ use std::borrow::Cow;
 
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequest, Multipart, Request},
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Request},
     http::HeaderMap,
 };
 
@@ -93,6 +93,8 @@ pub async fn named(body: Bytes, headers: &HeaderMap) -> Result<Vec<NamedPart>, P
 async fn split(body: Bytes, headers: &HeaderMap, max: usize) -> Result<Vec<NamedPart>, Problem> {
     let mut request = Request::new(Body::from(body));
     request.headers_mut().clone_from(headers);
+    // The body was read within its limit; axum's own, of 2 MB, is for bodies that were not.
+    DefaultBodyLimit::disable().apply(&mut request);
     let malformed = |what: String| {
         let detail =
             format!("The body is not multipart/form-data: {what}. Let an HTTP library write it.");

@@ -42,6 +42,23 @@ async fn the_same_fields_give_the_same_images_as_json() {
 }
 
 #[tokio::test]
+async fn a_file_of_several_megabytes_is_read() {
+    let server = Scripted::stub().await;
+    let mut state = 1_u32;
+    let noise = image::RgbImage::from_fn(1200, 1000, |_, _| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [_, red, green, blue] = state.to_be_bytes();
+        image::Rgb([blue, green, red])
+    });
+    let bytes = pictures::encoded(noise, image::ImageFormat::Png);
+    assert!(bytes.len() > 3_000_000, "{}", bytes.len());
+    let form = Form::new()
+        .part("image", file(bytes))
+        .text("instruction", "make it red");
+    assert_eq!(send(&server, form).await.status(), 200);
+}
+
+#[tokio::test]
 async fn openais_list_name_is_read_too() {
     let server = Scripted::stub().await;
     let form = Form::new()
