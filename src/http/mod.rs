@@ -6,6 +6,7 @@ mod body;
 mod datasets;
 mod deadline;
 mod description;
+mod docs;
 mod edit;
 mod fetched;
 mod fields;
@@ -21,6 +22,7 @@ mod models;
 mod multipart;
 mod needs;
 mod openapi;
+mod playground;
 mod problem;
 mod request_id;
 mod results;
@@ -59,6 +61,8 @@ pub use state::HttpState;
 pub fn router(state: HttpState) -> Router {
     let (router, _) = openapi::routes().split_for_parts();
     let router = router
+        .merge(playground::routes())
+        .merge(docs::routes())
         .fallback(route_not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // `body::read` bounds every body that is read.

@@ -46,6 +46,7 @@ pub fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(finetune::samples))
         .routes(routes!(finetune::sample))
         .routes(routes!(finetune::report))
+        .routes(routes!(finetune::recipes))
         .routes(routes!(adapters::list))
         .routes(routes!(adapters::get, adapters::delete))
         .routes(routes!(adapters::weights))

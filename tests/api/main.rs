@@ -19,6 +19,7 @@ mod operations;
 mod owned;
 mod owners;
 mod pictures;
+mod playground;
 mod protocol;
 mod queue;
 mod raw;

@@ -16,7 +16,7 @@ use crate::{
 async fn unknown_routes_and_methods_have_the_same_body() {
     let server = Scripted::stub().await;
     for path in [
-        "/",
+        "/playground/index.html",
         "/v1",
         "/v1/edits",
         "/v1/edit/",

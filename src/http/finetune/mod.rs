@@ -3,6 +3,7 @@ mod answer;
 mod events;
 mod files;
 mod form;
+mod recipes;
 
 use axum::{
     Json,
@@ -28,6 +29,7 @@ use form::{FinetuneBody, FinetuneForm, PARTS};
 pub use events::{__path_events, events};
 pub use files::{__path_metrics, __path_report, __path_sample, __path_samples};
 pub use files::{metrics, report, sample, samples};
+pub use recipes::{__path_recipes, recipes};
 
 const KEY: &str = "idempotency-key";
 const MAX_KEY_BYTES: usize = 255;
