@@ -95,7 +95,7 @@ export class JobView {
   }
 
   async act(action) {
-    if (action === "cancel" && !(await sure("Cancel this job?", "What it has learnt so far is dropped. A paused job keeps it.", "Cancel job"))) return;
+    if (action === "cancel" && !(await sure("Cancel this job?", "What it has learnt so far is dropped. A paused job keeps it.", "Yes, cancel it"))) return;
     this.say("");
     try {
       this.job = await post(`/v1/finetune/${this.job.id}/${action}`);

@@ -10,14 +10,16 @@ export async function weight({ browser, server, check }) {
     let [paint, bytes] = [Infinity, 0];
     // The quickest of three: the machine may be busy with something else.
     for (let tries = 0; tries < 3; tries += 1) {
-      const person = await Person.at(browser, server.url);
+      // Nothing is kept from an earlier visit.
+      const fresh = await browser.createBrowserContext();
+      const person = await Person.at(fresh, server.url);
       await person.press("Fine-tune", "tab");
       await person.sees("Start fine-tuning");
       await person.page.waitForNetworkIdle();
       const [entry] = await person.page.evaluate(() => performance.getEntriesByName("first-contentful-paint").map(({ startTime }) => startTime));
       paint = Math.min(paint, entry);
       bytes = Math.max(bytes, person.bytes);
-      await person.page.close();
+      await fresh.close();
     }
     console.log(`  first paint ${Math.round(paint)} ms, ${bytes} bytes over the wire`);
     assert(paint < FIRST_PAINT_MS, `${paint} ms`);

@@ -100,7 +100,7 @@ export async function tuning({ person, server, files, check, shoot }) {
     await person.press("Cancel job", "button");
     await person.press("Keep it running");
     await person.press("Cancel job", "button");
-    await person.press("Cancel job", "button");
+    await person.press("Yes, cancel it");
     await person.sees("cancelled", SLOW_MS);
   });
 }
