@@ -197,6 +197,7 @@ by("further").addEventListener("click", async () => {
 past.onChoose((edit) => {
   running?.abort();
   show(edit);
+  say("");
   past.draw(edit);
   by("instruction").value = edit.instruction;
   by("stage").scrollIntoView({ block: "nearest" });

@@ -19,6 +19,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 pub fn routes() -> Router<HttpState> {
     let config = Config::from("/openapi.json")
         .validator_url("none")
+        .use_base_layout()
         .deep_linking(true);
     let pages: Router<HttpState> = SwaggerUi::new("/docs").config(config).into();
     pages.layer(middleware::from_fn(guard))
