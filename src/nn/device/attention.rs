@@ -18,7 +18,7 @@ pub(in crate::nn) fn attention([q, k, v]: [&Tensor; 3], seen: Option<&Tensor>) -
         Some(seen) => only(seen, &scores)?,
         None => scores,
     };
-    let weights = candle_nn::ops::softmax_last_dim(&wide(&scores)?)?.to_dtype(q.dtype())?;
+    let weights = softmax(&scores)?.to_dtype(q.dtype())?;
     let value = weights.matmul(&values)?.transpose(1, 2)?;
     let groups = k.dim(2)?;
     graft([q, k, v], value.contiguous()?, move |_, grad| {
@@ -35,6 +35,15 @@ pub(in crate::nn) fn attention([q, k, v]: [&Tensor; 3], seen: Option<&Tensor>) -
             Some(tokens_first(&of_values, groups)?),
         ])
     })
+}
+
+/// Over the last dimension, outside the graph, wide.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "it is handed constants, and the gradient is written out"
+)]
+fn softmax(scores: &Tensor) -> Result<Tensor> {
+    candle_nn::ops::softmax_last_dim(&wide(scores)?)
 }
 
 /// `[B, S, G, D]` to `[B, heads, S, D]`: each group serves as many neighbouring heads.
