@@ -9,8 +9,9 @@ import { join } from "node:path";
 const PATIENCE_MS = 60_000;
 
 export class Server {
-  static async start() {
-    const server = new Server();
+  // `environment`: settings over those of the tests.
+  static async start(environment = {}) {
+    const server = Object.assign(new Server(), { environment });
     server.directory = await mkdtemp(join(tmpdir(), "npedit-web-"));
     server.port = await freePort();
     server.url = `http://127.0.0.1:${server.port}/`;
@@ -21,7 +22,8 @@ export class Server {
   async run() {
     const arguments_ = ["serve", "--port", String(this.port), "--data-dir", join(this.directory, "data"), "--config", "tests/web/settings.toml"];
     const model = process.env.NPEDIT_WEB_MODEL;
-    this.process = spawn(process.env.NPEDIT_BINARY, model ? [...arguments_, "--model", model] : arguments_, { stdio: "ignore" });
+    const options = { stdio: "ignore", env: { ...process.env, ...this.environment } };
+    this.process = spawn(process.env.NPEDIT_BINARY, model ? [...arguments_, "--model", model] : arguments_, options);
     this.ended = once(this.process, "exit");
     for (const start = Date.now(); Date.now() - start < PATIENCE_MS; ) {
       const answer = await fetch(`${this.url}health/ready`).catch(() => null);

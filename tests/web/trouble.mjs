@@ -1,6 +1,10 @@
 // What goes wrong: a server that is gone in the middle of an edit, and one that wants a key.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { Person } from "./browser.mjs";
+import { Server } from "./server.mjs";
+
+const KEY = "npe_of-one-tab-and-no-other";
 
 export async function trouble({ browser, person, server, check }) {
   const { page } = person;
@@ -24,27 +28,23 @@ export async function trouble({ browser, person, server, check }) {
   });
 
   await check("a server with keys is given one, for this tab alone", async () => {
-    const other = await Person.at(browser, "about:blank");
-    await other.page.setRequestInterception(true);
-    other.page.on("request", (request) => {
-      const open = !request.url().includes("/v1/") || request.headers().authorization === "Bearer sesame";
-      if (open) return request.continue();
-      request.respond({ status: 401, contentType: "application/json", body: JSON.stringify({ detail: "Send a key.", error: { code: "unauthorized" } }) });
-    });
-    await other.page.goto(server.url);
+    const hash = createHash("sha256").update(KEY).digest("hex");
+    const guarded = await Server.start({ NPEDIT__AUTH__KEYS: `tab:edit+score+finetune:${hash}` });
+    const other = await Person.at(browser, guarded.url);
     await other.sees("This server asks for an API key");
     assert.deepEqual(await other.barriers(), []);
     await other.type("API key", "wrong");
     await other.press("Use key");
     await other.sees("The key was not accepted");
-    await other.type("API key", "sesame");
+    await other.type("API key", KEY);
     await other.press("Use key");
     await other.sees("Editor:");
     await other.press("make the circle blue");
     await other.press("Edit picture");
     await other.sees("Done in");
     const kept = await other.page.evaluate(() => [Object.values(sessionStorage), Object.values(localStorage), document.cookie]);
-    assert.deepEqual(kept, [["sesame"], [], ""]);
+    assert.deepEqual(kept, [[KEY], [], ""]);
     await other.page.close();
+    await guarded.stop();
   });
 }
