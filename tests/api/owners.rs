@@ -32,6 +32,7 @@ const ROUTES: &[(&str, &str, Other)] = &[
     ("GET", "/metrics", Other::Common),
     ("GET", "/openapi.json", Other::Common),
     ("GET", "/v1/models", Other::Common),
+    ("GET", "/v1/recipes", Other::Common),
     ("POST", "/v1/score", Other::Common),
     ("POST", "/v1/edit", Other::Names),
     ("POST", "/v1/images/edits", Other::Names),
