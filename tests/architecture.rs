@@ -57,6 +57,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "access",
             "app",
             "http",
+            "jobs",
             "engine",
             "training",
             "pipelines",

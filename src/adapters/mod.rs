@@ -16,6 +16,7 @@ mod placed;
 mod read;
 mod registry;
 mod registry_source;
+mod registry_sweep;
 mod source;
 mod write;
 

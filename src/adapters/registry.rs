@@ -113,8 +113,9 @@ impl Registry {
         owner: &str,
         (id, bytes): (&str, i64),
         lineage: &Value,
-    ) -> RegistryResult<()> {
+    ) -> RegistryResult<bool> {
         let now = self.storage.database.now_in(tx).await?;
+        self.hold(tx, id).await?;
         let insert = "INSERT INTO adapters (id, owner, created, bytes, lineage) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         let insert = sqlx::query(insert).bind(id).bind(owner).bind(now);
         let insert = insert.bind(bytes).bind(lineage.to_string());
@@ -140,6 +141,7 @@ impl Registry {
         let id = adapter.id().as_str();
         self.enter(&mut tx, viewer.name(), (id, bytes), lineage)
             .await?;
+        self.store_missing(&adapter).await?;
         tx.commit().await.map_err(StorageError::from)?;
         self.entry(viewer, id).await
     }
@@ -250,14 +252,8 @@ impl Registry {
             let by = format!("the alias {:?} stands for it", entry.aliases.join(", "));
             return Err(RegistryError::InUse { by });
         }
-        let others = sqlx::query("SELECT id FROM adapters WHERE id = $1 LIMIT 1").bind(&entry.id);
-        let others = others.fetch_optional(&mut *tx).await?;
         tx.commit().await.map_err(StorageError::from)?;
-        if others.is_some() {
-            return Ok(());
-        }
-        let folder = format!("adapters/{}", entry.id);
-        Ok(self.storage.objects.delete_folder(&folder).await?)
+        self.sweep(&entry.id).await
     }
 
     fn scratch(&self) -> RegistryResult<Scratch> {

@@ -32,23 +32,34 @@ pub async fn open(config: &Config) -> Result<Jobs, AppError> {
     Ok(jobs)
 }
 
-/// Whoever runs the jobs of this process; none where only workers do.
-pub fn runner(config: &Config, jobs: &Jobs, gate: &DeviceGate) -> Result<Option<Runner>, AppError> {
-    let sharing = match config.finetune.run {
-        RunChoice::Turns => Sharing::Turns,
-        RunChoice::Idle => Sharing::Idle,
-        RunChoice::Workers => return Ok(None),
-    };
+/// How jobs share the service's device; none where only workers run them.
+pub fn beside_service(choice: RunChoice) -> Option<Sharing> {
+    match choice {
+        RunChoice::Turns => Some(Sharing::Turns),
+        RunChoice::Idle => Some(Sharing::Idle),
+        RunChoice::Workers => None,
+    }
+}
+
+/// Whoever runs the jobs of this process.
+///
+/// # Errors
+/// A file of the judge's settings cannot be used.
+pub fn runner(
+    config: &Config,
+    jobs: &Jobs,
+    (gate, sharing): (&DeviceGate, Sharing),
+) -> Result<Runner, AppError> {
     let models = Trained {
         files: JudgeFiles::read(&config.judge)?,
         config: config.clone(),
     };
-    Ok(Some(Runner {
+    Ok(Runner {
         jobs: jobs.clone(),
         models: Arc::new(models),
         gate: gate.clone(),
         sharing,
-    }))
+    })
 }
 
 /// Runs jobs on a thread of their own, once the first edits can be served; the answer comes when it has stopped.

@@ -8,12 +8,14 @@ mod judge_files;
 mod loader;
 mod service;
 mod training;
+mod worker;
 
 pub use adapter::AdapterChoice;
 pub use error::AppError;
 pub use judge_files::JudgeFiles;
 pub use loader::Loader;
 pub use service::Application;
+pub use worker::Worker;
 
 /// What whoever uses the embedded bundle has to know.
 pub const UNTRAINED: &str = "the built-in bundle is untrained: its weights are random and its results are noise; name a trained bundle with --model";

@@ -64,11 +64,13 @@ impl Application {
         if config.model.reference.is_none() {
             tracing::warn!("{UNTRAINED}");
         }
+        let runner = jobs::beside_service(config.finetune.run)
+            .map(|sharing| jobs::runner(&config, &jobs, (engine.gate(), sharing)));
         Ok(Self {
             listener,
             address,
             http: HttpState::new(engine.clone(), jobs.clone(), access, fetcher, &config),
-            runner: jobs::runner(&config, &jobs, engine.gate())?,
+            runner: runner.transpose()?,
             jobs,
             engine,
             server: config.server,
@@ -146,11 +148,11 @@ fn adapters(config: &Config, jobs: &Jobs) -> Result<Arc<dyn AdapterSource>, AppE
             Arc::new(opened.map_err(|source| AppError::Adapters { source })?)
         }
     };
-    Ok(Arc::new(RegistrySource {
-        registry: jobs.registry.clone(),
-        runtime: Handle::current(),
+    Ok(Arc::new(RegistrySource::new(
+        jobs.registry.clone(),
+        Handle::current(),
         other,
-    }))
+    )))
 }
 
 /// Downloads of a service go to its log, one line a file.

@@ -2,6 +2,7 @@
 use std::{io, path::PathBuf};
 
 use super::{
+    finetune::FinetuneError,
     health::Unready,
     judge_check::{FolderError, NotFitted},
     key::KeyError,
@@ -10,6 +11,7 @@ use crate::{
     adapters::AdapterError,
     app::AppError,
     config::ConfigError,
+    jobs::JobError,
     models::{
         error::LoadError,
         random::RandomBundleError,
@@ -89,6 +91,8 @@ pub(super) enum CliError {
     #[error("stopped after step {step}; the same command goes on from {}", checkpoint.display())]
     Stopped { step: u64, checkpoint: PathBuf },
     #[error(transparent)]
+    Finetune(#[from] FinetuneError),
+    #[error(transparent)]
     RandomBundle(#[from] RandomBundleError),
     #[error(
         "the operating system gives no threads for the service: {0}; end other processes, or raise the limit"
@@ -164,6 +168,7 @@ impl CliError {
             Self::Adapter(AdapterError::Write { .. }) => FAILED,
             Self::Adapter(_) => BAD_INPUT,
             Self::App(error) => app_exit_code(error),
+            Self::Finetune(error) => finetune_exit_code(error),
             Self::Edit(error) => edit_exit_code(error),
             Self::Judge(source) | Self::JudgedRow { source, .. } => judge_exit_code(source),
             Self::RandomBundle(RandomBundleError::NotEmpty { .. }) => BAD_INPUT,
@@ -188,6 +193,17 @@ fn run_exit_code(error: &RunError) -> u8 {
         | RunError::Adapter(_)
         | RunError::Tensor(_)
         | RunError::Picture(_) => FAILED,
+    }
+}
+
+fn finetune_exit_code(error: &FinetuneError) -> u8 {
+    match error {
+        FinetuneError::Input { .. } | FinetuneError::Refused { .. } => BAD_INPUT,
+        FinetuneError::App(error) => app_exit_code(error),
+        FinetuneError::Job(JobError::Storage(_)) => FAILED,
+        FinetuneError::Job(_) => BAD_INPUT,
+        FinetuneError::Unreachable { .. } | FinetuneError::Ended { .. } => FAILED,
+        FinetuneError::Stopped { .. } => STOPPED,
     }
 }
 

@@ -5,6 +5,7 @@ mod bundle;
 mod config;
 mod edit;
 mod error;
+mod finetune;
 mod health;
 mod input;
 mod judge_check;
@@ -15,7 +16,9 @@ mod progress;
 mod pull;
 mod score;
 mod serve;
+mod signal;
 mod train;
+mod worker;
 mod world;
 
 use std::process::ExitCode;
@@ -55,6 +58,10 @@ enum Command {
     Train(train::TrainArgs),
     /// Serve the HTTP API
     Serve(serve::ServeArgs),
+    /// Train an adapter from photos and instructions, here or on a server, and hear whether it is better
+    Finetune(finetune::FinetuneArgs),
+    /// Run fine-tuning jobs, without serving
+    Worker(worker::WorkerArgs),
     /// Ask a running service whether it is ready
     Health(health::HealthArgs),
     /// Download a model into the cache, or go on with a download that was cut
@@ -91,6 +98,8 @@ fn run(command: Command) -> Result<(), CliError> {
         Command::JudgeCheck(args) => judge_check::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Finetune(args) => finetune::run(&args),
+        Command::Worker(args) => worker::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Pull(args) => pull::run(&args),
         Command::Config(command) => config::run(&command),

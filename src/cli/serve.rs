@@ -1,11 +1,12 @@
 //! `npedit serve`: the HTTP service until a signal.
-use std::{net::IpAddr, path::PathBuf, process, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
 use super::{
     args::{ModelArgs, SettingsArgs, use_threads},
     error::CliError,
+    signal::stopped,
 };
 use crate::{
     app::Application,
@@ -14,9 +15,7 @@ use crate::{
 };
 
 /// Time for background threads once the service has stopped.
-const THREADS_GRACE: Duration = Duration::from_millis(200);
-/// As a shell counts a process that SIGINT ended.
-const INTERRUPTED: i32 = 130;
+pub(super) const THREADS_GRACE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -85,39 +84,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         .map_err(CliError::Runtime)?;
     let result = runtime.block_on(async {
         let application = Application::build(config).await?;
-        application.run_until_stopped(signal()).await
+        application.run_until_stopped(stopped()).await
     });
     runtime.shutdown_timeout(THREADS_GRACE);
     Ok(result?)
-}
-
-/// Done at the first signal; the second ends the process.
-async fn signal() {
-    next_signal().await;
-    tracing::info!("stopping; running edits may finish, another signal ends them");
-    tokio::spawn(async {
-        next_signal().await;
-        process::exit(INTERRUPTED);
-    });
-}
-
-#[cfg(unix)]
-async fn next_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).expect("the runtime has its signal driver on");
-    let (mut terminate, mut interrupt) = (
-        listen(SignalKind::terminate()),
-        listen(SignalKind::interrupt()),
-    );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn next_signal() {
-    tokio::signal::ctrl_c()
-        .await
-        .expect("the runtime has its signal driver on");
 }

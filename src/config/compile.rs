@@ -8,8 +8,8 @@ use super::{
     layers::Layers,
     reader::Reader,
     values::{
-        Adapters, Cache, Config, Edit, Engine, Finetune, Images, Judge, Log, Model, Results,
-        Server, Storage,
+        Adapters, Cache, Capture, Config, Edit, Engine, Finetune, Images, Judge, Log, Model,
+        Results, Server, Storage,
     },
 };
 
@@ -89,6 +89,12 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
             objects_url: read.optional_text("storage.objects_url"),
         },
         finetune: finetune(&mut read),
+        capture: Capture {
+            low_scores: read.boolean("capture.low_scores"),
+            below: read.number("capture.below", 0.0..=1.0),
+            max_bytes: read.integer("capture.max_bytes", 0..=1 << 50),
+            max_age: read.seconds("capture.max_age_secs", 1),
+        },
         log: Log {
             format: read.choice("log.format"),
             level: read.level("log.level"),

@@ -19,6 +19,7 @@ pub struct Config {
     pub fetch: Fetch,
     pub storage: Storage,
     pub finetune: Finetune,
+    pub capture: Capture,
     pub log: Log,
 }
 
@@ -164,6 +165,17 @@ pub struct Finetune {
     pub margin: f64,
     /// No edit type may lose more.
     pub type_margin: f64,
+}
+
+/// Edits that are kept to be trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capture {
+    pub low_scores: bool,
+    /// Overall score under which an edit is kept.
+    pub below: f64,
+    /// Of all kept pictures.
+    pub max_bytes: u64,
+    pub max_age: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

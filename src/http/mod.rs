@@ -3,6 +3,7 @@ mod accept;
 mod access_log;
 mod adapters;
 mod body;
+mod captured;
 mod datasets;
 mod deadline;
 mod description;

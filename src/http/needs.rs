@@ -37,6 +37,7 @@ const TABLE: &[(&str, Needs)] = &[
     ("/v1/images/", Needs::Scope(Scope::Edit)),
     ("/v1/score", Needs::Scope(Scope::Score)),
     ("/v1/datasets", Needs::Scope(Scope::Finetune)),
+    ("/v1/captured", Needs::Scope(Scope::Finetune)),
     ("/v1/recipes", Needs::Scope(Scope::Finetune)),
     ("/v1/finetune", Needs::Scope(Scope::Finetune)),
     ("/v1/adapters", Needs::Scope(Scope::Finetune)),

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    HttpState, adapters, datasets, edit, finetune, health, images, metrics, models,
+    HttpState, adapters, captured, datasets, edit, finetune, health, images, metrics, models,
     problem::{AnyProblem, ProblemBody},
     score,
     secured::secured,
@@ -38,6 +38,8 @@ pub fn routes() -> OpenApiRouter<HttpState> {
         .routes(routes!(score::score))
         .routes(routes!(datasets::create, datasets::list))
         .routes(routes!(datasets::get, datasets::delete))
+        .routes(routes!(captured::list, captured::empty))
+        .routes(routes!(captured::forget))
         .routes(routes!(finetune::submit, finetune::list))
         .routes(routes!(finetune::get, finetune::delete))
         .routes(routes!(finetune::act))

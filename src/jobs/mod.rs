@@ -2,6 +2,7 @@
 //!
 //! A job is executed at least once and published exactly once: a claim is a lease with an epoch, every write is conditional on
 //! it, every step is told once, and the adapter, its alias and the job's end are one transaction.
+mod captures;
 mod claim;
 pub mod datasets;
 mod error;
@@ -26,9 +27,11 @@ use tokio::sync::watch;
 
 use self::datasets::Datasets;
 pub use self::{
+    captures::{CaptureSettings, Captured, CapturedEdit, Captures},
     claim::{BARREN_TRIES, Claim, Wishes},
     error::{JobError, JobResult},
     events::JobEvent,
+    failure_point::FailurePoint,
     job::{FailureCode, Job, Outcome},
     plan::Plan,
     progress::Reached,
@@ -47,6 +50,7 @@ pub struct Jobs {
     pub queue: Queue,
     pub datasets: Datasets,
     pub registry: Registry,
+    pub captures: Captures,
     pub recipes: Recipes,
     pub settings: Arc<JobSettings>,
     storage: Storage,
@@ -60,6 +64,7 @@ impl Jobs {
             queue: Queue::new(storage.clone()),
             datasets: Datasets::new(storage.clone(), settings.set_limits.clone()),
             registry: Registry::new(storage.clone()),
+            captures: Captures::new(storage.clone(), settings.capture),
             recipes: settings.recipes.clone(),
             settings: Arc::new(settings),
             storage,

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use super::{
-    Recipes,
+    CaptureSettings, Recipes,
     datasets::{ArchiveLimits, SetLimits},
     promotion::GateSettings,
 };
@@ -19,6 +19,7 @@ pub struct JobSettings {
     pub max_held_out: usize,
     pub regression_edits: usize,
     pub gate: GateSettings,
+    pub capture: CaptureSettings,
 }
 
 impl From<&Config> for JobSettings {
@@ -47,6 +48,12 @@ impl From<&Config> for JobSettings {
             gate: GateSettings {
                 margin: finetune.margin,
                 type_margin: finetune.type_margin,
+            },
+            capture: CaptureSettings {
+                low_scores: config.capture.low_scores,
+                below: config.capture.below,
+                max_bytes: config.capture.max_bytes,
+                max_age: config.capture.max_age,
             },
         }
     }

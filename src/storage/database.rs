@@ -23,6 +23,7 @@ const FILE: &str = "npedit.db";
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "jobs", include_str!("tables/1-jobs.sql")),
     (2, "access", include_str!("tables/2-access.sql")),
+    (3, "captured", include_str!("tables/3-captured.sql")),
 ];
 
 /// Where the two databases differ.

@@ -4,13 +4,17 @@
 mod database;
 mod error;
 mod objects;
+mod room;
 mod settings;
 mod viewer;
 
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use self::room::Room;
 
 pub use self::{
     database::{Database, Dialect},
@@ -25,14 +29,12 @@ pub use self::{
 pub struct Storage {
     pub database: Database,
     pub objects: Objects,
-    /// Of this process: what is in progress, worth nothing afterwards.
-    work: PathBuf,
+    room: Arc<Room>,
     /// Held while the process lives, where the database is a file of this directory.
-    _alone: Option<std::sync::Arc<File>>,
+    alone: Option<Arc<File>>,
 }
 
 const LOCK: &str = "npedit.lock";
-const WORK: &str = "work";
 
 impl Storage {
     /// Opens, or makes, everything that the settings name.
@@ -45,20 +47,24 @@ impl Storage {
             path: directory.clone(),
             source,
         };
-        fs::create_dir_all(directory.join(WORK)).map_err(unwritable)?;
+        fs::create_dir_all(directory).map_err(unwritable)?;
         let directory = &directory.canonicalize().map_err(unwritable)?;
         let alone = match settings.database {
-            DatabaseChoice::Embedded => Some(std::sync::Arc::new(lock(directory)?)),
+            DatabaseChoice::Embedded => Some(Arc::new(lock(directory)?)),
             DatabaseChoice::Postgres(_) => None,
         };
         let database = Database::open(&settings.database, directory).await?;
         let objects = Objects::open(&settings.objects, directory)?;
         objects.probe().await?;
+        let room = Room::open(directory).map_err(|source| StorageError::Directory {
+            path: directory.clone(),
+            source,
+        })?;
         Ok(Self {
             database,
             objects,
-            work: directory.join(WORK),
-            _alone: alone,
+            room: Arc::new(room),
+            alone,
         })
     }
 
@@ -77,12 +83,12 @@ impl Storage {
 
     /// Whether no other process can be at work on the same rows.
     pub fn is_alone(&self) -> bool {
-        self._alone.is_some()
+        self.alone.is_some()
     }
 
     /// A folder for work in progress; `name` must be unique among all that live.
     pub fn work(&self, name: &str) -> PathBuf {
-        self.work.join(name)
+        self.room.path.join(name)
     }
 }
 
@@ -103,5 +109,7 @@ fn lock(directory: &Path) -> Result<File, StorageError> {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

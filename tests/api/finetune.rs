@@ -346,6 +346,22 @@ async fn bad_requests_say_what_is_wrong() {
         "archive_unusable",
     )
     .await;
+    let bomb = vec![0; 3 << 20];
+    for (name, content) in [("big.png", &bomb[..]), ("../out.png", b"x")] {
+        let trap = upload("set.zip", zip(name, content)).await;
+        problem(trap, 422, "archive_unusable").await;
+    }
+    let one = b"{\"image\":\"a.png\",\"instruction\":\"x\"}\n".to_vec();
+    let missing = upload("rows.jsonl", one).await;
+    problem(missing, 422, "dataset_unusable").await;
     let none = post(&server, "/v1/datasets", &json!({"items": []})).await;
     problem(none, 400, "invalid_request").await;
+}
+
+fn zip(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    zip.start_file(name, options).unwrap();
+    std::io::Write::write_all(&mut zip, content).unwrap();
+    zip.finish().unwrap().into_inner()
 }

@@ -4,6 +4,7 @@ mod adapters;
 mod bad_fields;
 mod bad_images;
 mod best_of;
+mod captured;
 mod fetch;
 mod finetune;
 mod fuzz;

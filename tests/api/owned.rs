@@ -1,5 +1,9 @@
 //! A server on which one key has one of everything, and others look for it.
-use npedit::access::{Scope, Secret, Viewer};
+use npedit::{
+    access::{Scope, Secret, Viewer},
+    engine::EditType,
+    jobs::CapturedEdit,
+};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,6 +27,7 @@ pub struct Place {
     pub job: String,
     pub adapter: String,
     result: String,
+    captured: String,
     pub recipes: TempDir,
 }
 
@@ -40,6 +45,15 @@ impl Place {
         let (folder, lineage) = (recipes.path().join("kept"), json!({}));
         let kept = registry.import(&owner, &folder, &lineage);
         let adapter = kept.await.unwrap().id;
+        let edit = CapturedEdit {
+            instruction: "make it blue".into(),
+            edit_type: EditType::Color,
+            object: String::new(),
+            score: 0.1,
+        };
+        let captures = &server.jobs.captures;
+        let captured = captures.keep(&owner, image::RgbImage::new(8, 8), &edit);
+        let captured = captured.await.unwrap();
         let mut place = Self {
             server,
             alice,
@@ -49,6 +63,7 @@ impl Place {
             job: String::new(),
             adapter,
             result: String::new(),
+            captured,
             recipes,
         };
         let alice = place.alice.clone();
@@ -103,6 +118,7 @@ impl Place {
         match path.split('/').nth(2).unwrap() {
             "edit" => vec![&self.result],
             "datasets" => vec![&self.dataset, "mine"],
+            "captured" => vec![&self.captured],
             "finetune" => vec![&self.job],
             "adapters" => vec![&self.adapter, "best"],
             other => panic!("{other}"),

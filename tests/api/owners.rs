@@ -58,6 +58,13 @@ const ROUTES: &[(&str, &str, Other)] = &[
         "/v1/datasets/{id}",
         Other::Hidden("dataset_not_found"),
     ),
+    ("GET", "/v1/captured", Other::Left),
+    ("DELETE", "/v1/captured", Other::Apart),
+    (
+        "DELETE",
+        "/v1/captured/{id}",
+        Other::Hidden("capture_not_found"),
+    ),
     ("GET", "/v1/finetune", Other::Left),
     ("POST", "/v1/finetune", Other::Names),
     ("GET", "/v1/finetune/{id}", Other::Hidden("job_not_found")),

@@ -8,9 +8,10 @@ use super::{
     plan::{Outcome, Plan},
 };
 use crate::{
-    access::Caller,
-    engine::{Edited, Engine, Permit, Previews, Profile, Progress, Watch},
+    access::{Caller, Viewer},
+    engine::{EditRequest, Edited, Engine, Permit, Previews, Profile, Progress, Watch},
     http::{HttpState, fetched::fetched, problem::Problem, timings::Clock},
+    jobs::Captures,
 };
 use tokio::sync::mpsc;
 
@@ -20,6 +21,8 @@ pub struct Prepared {
     pub plan: Plan,
     profile: Arc<Profile>,
     clock: Clock,
+    /// Where a low score is kept, and for whom.
+    captures: (Captures, Viewer),
 }
 
 /// An edit that is done, with everything that its answer says.
@@ -58,6 +61,7 @@ impl Prepared {
             plan,
             profile,
             clock,
+            captures: (state.jobs.captures.clone(), caller.viewer.clone()),
         })
     }
 
@@ -76,13 +80,34 @@ impl Prepared {
     /// Those of [`Engine::edit`], at the fields that they are about.
     pub async fn edit(self, engine: &Engine) -> Result<Finished, Problem> {
         let Plan { request, outcome } = self.plan;
+        let capture = capture(self.captures, &request);
         let edited = engine.edit(self.permit, request).await;
+        let edited = edited.map_err(|error| outcome.problem(error))?;
+        capture(&edited);
         Ok(Finished {
-            edited: edited.map_err(|error| outcome.problem(error))?,
+            edited,
             profile: self.profile,
             outcome,
             clock: self.clock,
         })
+    }
+}
+
+/// What looks at a judged edit afterwards, and keeps it where its best image scored low.
+fn capture(
+    (captures, viewer): (Captures, Viewer),
+    request: &EditRequest,
+) -> impl FnOnce(&Edited) + use<> {
+    let judged = request.judging.edit().filter(|_| captures.is_on());
+    let kept = judged.map(|edit| (edit.clone(), request.image.rgb.clone()));
+    move |edited| {
+        let scores = edited.candidates.iter();
+        let best = scores
+            .map(|candidate| candidate.score.overall)
+            .reduce(f64::max);
+        if let (Some((edit, picture)), Some(best)) = (kept, best) {
+            captures.hear(viewer, (picture, &edit), best);
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct FinetuneBody {
     pub dataset: Option<String>,
     /// Rows with their images, kept as a set of their own.
     pub items: Option<Vec<DatasetItem>>,
+    /// Or train on the edits with low scores that were kept since a time.
+    pub source: Option<FinetuneSource>,
     /// Name of a recipe; `finetune-demo` where it is absent.
     #[schema(example = "finetune-demo")]
     pub recipe: Option<String>,
@@ -42,17 +44,39 @@ pub struct FinetuneBody {
     pub validate_only: Option<bool>,
 }
 
+/// Edits that `/v1/captured` lists.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "describes the fields for the OpenAPI; `FinetuneForm` reads them"
+)]
+pub struct FinetuneSource {
+    /// Seconds since 1970.
+    pub captured_since: u64,
+}
+
 pub const PARTS: PartKinds = PartKinds {
     files: &[],
     values: &["validate_only"],
-    structures: &["overrides"],
+    structures: &["overrides", "source"],
 };
+
+/// Where the rows of a job come from.
+#[derive(Debug)]
+pub enum SentRows {
+    /// The request names the set.
+    Kept,
+    Items(Vec<Item>),
+    /// Since a time, in milliseconds since 1970.
+    Captured(i64),
+}
 
 /// A request, read.
 #[derive(Debug)]
 pub struct FinetuneForm {
     pub request: FinetuneRequest,
-    pub items: Option<Vec<Item>>,
+    pub rows: SentRows,
     pub validate_only: bool,
     /// Hash of everything that was asked for.
     pub fingerprint: String,
@@ -74,11 +98,22 @@ impl FinetuneForm {
             }
         };
         let validate_only = fields.boolean("validate_only", Need::Optional);
-        let given = dataset.is_some() || fields.errors.iter().any(|e| e.pointer == "/dataset");
-        if given == items.is_some() {
+        let since = captured_since(&mut fields);
+        let wrong = |name: &str| {
+            fields
+                .errors
+                .iter()
+                .any(|error| error.pointer.starts_with(name))
+        };
+        let sent = [
+            dataset.is_some() || wrong("/dataset"),
+            items.is_some() || wrong("/items"),
+            since.is_some() || wrong("/source"),
+        ];
+        if sent.into_iter().filter(|sent| *sent).count() != 1 {
             fields.refuse(
                 "dataset",
-                "is missing, or given beside items; send one of the two",
+                "is missing, or given beside items or source; send one of the three",
             );
         }
         let refused = |errors| Problem::fields(Code::InvalidRequest, errors);
@@ -90,14 +125,37 @@ impl FinetuneForm {
             overrides,
             publish_as,
         };
-        let hash = Sha256::digest(format!("{request:?} {items:?}"));
+        let hash = Sha256::digest(format!("{request:?} {items:?} {since:?}"));
         Ok(Self {
             request,
-            items,
+            rows: match (items, since) {
+                (Some(items), _) => SentRows::Items(items),
+                (None, Some(since)) => SentRows::Captured(since),
+                (None, None) => SentRows::Kept,
+            },
             validate_only: validate_only.unwrap_or_default(),
             fingerprint: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
         })
     }
+}
+
+/// In milliseconds since 1970.
+fn captured_since(fields: &mut Fields<'_>) -> Option<i64> {
+    const MAX: u64 = i64::MAX as u64 / 1000;
+    let entries = match fields.take("source", Need::Optional)? {
+        Json::Object(entries) => entries,
+        other => {
+            let message = format!("must be an object, not {}", other.type_name());
+            fields.refuse("source", message);
+            return None;
+        }
+    };
+    let mut source = Fields::new(fields.pointer("source"), entries);
+    let since = source.integer("captured_since", Need::Required, 0..=MAX);
+    if let Err(errors) = source.finish() {
+        fields.errors.extend(errors);
+    }
+    Some(since? as i64 * 1000)
 }
 
 fn object(entries: Vec<(Cow<'_, str>, Json<'_>)>) -> Map<String, Value> {

@@ -24,7 +24,7 @@ use crate::{
     jobs::{Action, Idempotency, Job, JobError, PAGE, Status, Submitted, datasets::Sent},
 };
 use answer::{JobAnswer, JobList, PlanAnswer};
-use form::{FinetuneBody, FinetuneForm, PARTS};
+use form::{FinetuneBody, FinetuneForm, PARTS, SentRows};
 
 pub use events::{__path_events, events};
 pub use files::{__path_metrics, __path_report, __path_sample, __path_samples};
@@ -57,7 +57,7 @@ pub async fn submit(
     let upload = Upload::receive(request, &state.body_limits).await?;
     let FinetuneForm {
         mut request,
-        items,
+        rows,
         validate_only,
         fingerprint,
     } = upload
@@ -71,8 +71,16 @@ pub async fn submit(
     {
         return Ok(Json(JobAnswer::from(job)).into_response());
     }
-    if let Some(items) = items {
-        let name = format!("items-{}", uuid::Uuid::now_v7().simple());
+    let made = match rows {
+        SentRows::Kept => None,
+        SentRows::Items(items) => Some(("items", items)),
+        SentRows::Captured(since) => {
+            let items = jobs.captures.items_since(&caller.viewer, since).await?;
+            Some(("captured", items))
+        }
+    };
+    if let Some((kind, items)) = made {
+        let name = format!("{kind}-{}", uuid::Uuid::now_v7().simple());
         let set = jobs
             .datasets
             .create(&caller.viewer, &name, Sent::Items(items));

@@ -77,6 +77,7 @@ codes! {
     ResultNotFound => "result_not_found", 404, NotFoundError, "There is no such result, or it has expired.";
     AdapterNotFound => "adapter_not_found", 404, NotFoundError, "No adapter has that name.";
     JobNotFound => "job_not_found", 404, NotFoundError, "There is no such job.";
+    CaptureNotFound => "capture_not_found", 404, NotFoundError, "There is no such captured edit.";
     DatasetNotFound => "dataset_not_found", 404, NotFoundError, "There is no such dataset.";
     FileNotFound => "file_not_found", 404, NotFoundError, "The job has no such file.";
     MethodNotAllowed => "method_not_allowed", 405, InvalidRequestError, "The path does not know this method.";

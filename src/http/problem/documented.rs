@@ -38,6 +38,7 @@ const IMAGES: [Code; 5] = [
 /// Codes that only sets, jobs and kept adapters have.
 const JOBS: &[Code] = &[
     Code::JobNotFound,
+    Code::CaptureNotFound,
     Code::DatasetNotFound,
     Code::FileNotFound,
     Code::JobStateConflict,
@@ -72,6 +73,8 @@ const DATASET: &[Code] = &[
     Code::DatasetUnusable,
     Code::ArchiveUnusable,
 ];
+
+const CAPTURE: &[Code] = &[Code::CaptureNotFound];
 
 const JOB: &[Code] = &[
     Code::RouteNotFound,
@@ -148,6 +151,8 @@ pub struct ScoreProblem;
 pub struct StoredProblem;
 /// Documents what a request about sets can answer.
 pub struct DatasetProblem;
+/// Documents what a request about one captured edit can answer.
+pub struct CaptureProblem;
 /// Documents what a request about jobs can answer.
 pub struct JobProblem;
 /// Documents what a request about kept adapters can answer.
@@ -200,6 +205,12 @@ impl IntoResponses for StoredProblem {
 impl IntoResponses for DatasetProblem {
     fn responses() -> Responses {
         document(&[STORED, BODY, DATASET].concat())
+    }
+}
+
+impl IntoResponses for CaptureProblem {
+    fn responses() -> Responses {
+        document(&[STORED, CAPTURE].concat())
     }
 }
 

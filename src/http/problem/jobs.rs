@@ -23,6 +23,7 @@ impl From<JobError> for Problem {
         };
         match error {
             JobError::UnknownJob { .. } => Self::new(Code::JobNotFound, detail),
+            JobError::UnknownCapture { .. } => Self::new(Code::CaptureNotFound, detail),
             JobError::UnknownDataset { .. } => Self::new(Code::DatasetNotFound, detail),
             JobError::WrongState { .. } => Self::new(Code::JobStateConflict, detail),
             JobError::BuiltIn { .. } => Self::new(Code::InsufficientScope, detail),

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 pub use code::{Code, Kind};
 pub use documented::{
-    AnyProblem, DatasetProblem, EditProblem, ImagesProblem, JobProblem, NotReadyProblem,
+    AnyProblem, CaptureProblem, DatasetProblem, EditProblem, ImagesProblem, JobProblem, NotReadyProblem,
     ResultProblem, ScoreProblem, StoredAdapterProblem, StoredProblem, add_codes,
 };
 pub use judge::JudgedFields;

@@ -24,7 +24,7 @@ pub use self::{
     rows::{Item, SentRow},
     table::find_table,
 };
-use super::{JobError, JobResult, Viewer};
+use super::{FailurePoint, JobError, JobResult, Viewer};
 use crate::{
     pipelines::image::ImageLimits,
     storage::{EVERYONE, Storage, StorageError},
@@ -119,6 +119,7 @@ impl Datasets {
         objects
             .put(&format!("datasets/{id}/{ROWS}"), set.rows.into_bytes())
             .await?;
+        FailurePoint::SetStored.reach(id);
         let now = self.storage.database.now_ms().await?;
         let insert = "INSERT INTO datasets (id, owner, name, created, report) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         let report = serde_json::to_string(&set.report).unwrap_or_default();

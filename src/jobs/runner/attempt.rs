@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     engine::EngineError,
-    jobs::{Claim, FailureCode, JobError, JobResult, Viewer},
+    jobs::{Claim, FailureCode, FailurePoint, JobError, JobResult, Viewer},
 };
 
 /// Stack of the training thread: without recomputation a graph is as deep as all blocks of all steps.
@@ -24,6 +24,7 @@ const STACK_BYTES: usize = 256 << 20;
 
 impl Runner {
     pub(super) async fn attempt(&self, claim: &Claim, signals: &Arc<Signals>) -> Result<(), Broke> {
+        FailurePoint::Claimed.reach(&claim.job.id);
         // 1 lay out     rows, recipe, checkpoint -> folder
         let seen = lasting(async || self.alias_of(claim).await).await;
         let seen = seen.map_err(Broke::Storage)?;

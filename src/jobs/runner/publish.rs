@@ -4,7 +4,7 @@ use serde_json::json;
 use super::{Runner, training::Trained};
 use crate::{
     adapters::Alias,
-    jobs::{Claim, JobResult, Outcome, Status, Viewer, failure_point},
+    jobs::{Claim, FailurePoint, JobResult, Outcome, Status, Viewer},
 };
 
 impl Runner {
@@ -19,10 +19,12 @@ impl Runner {
         let registry = &jobs.registry;
         let id = trained.adapter.id().as_str();
         let objects = &jobs.storage.objects;
+        // whoever slept through its lease writes no file either
+        jobs.queue.held(claim).await?;
         let report = format!("{}/report.html", job.folder());
         objects.put(&report, trained.report.clone()).await?;
         let bytes = registry.store_files(&trained.adapter).await?;
-        failure_point::reach("adapter_stored");
+        FailurePoint::AdapterStored.reach(&job.id);
 
         let (mut promoted, mut reasons) = trained.comparison.decide(&jobs.settings.gate);
         let gate = serde_json::to_value(&trained.comparison).unwrap_or_default();
@@ -41,6 +43,8 @@ impl Runner {
         registry
             .enter(&mut tx, &job.plan.owner, (id, bytes), &lineage)
             .await?;
+        // from here on nobody sweeps the files away: see `Registry::sweep`
+        registry.store_missing(&trained.adapter).await?;
         if let (true, Some(seen)) = (promoted, seen)
             && !registry.move_in(&mut tx, seen, id).await?
         {
@@ -58,9 +62,9 @@ impl Runner {
         };
         let end = (Status::Succeeded, Some(&outcome));
         jobs.queue.end(&mut tx, claim, end).await?;
-        failure_point::reach("before_commit");
+        FailurePoint::BeforeCommit.reach(&job.id);
         tx.commit().await?;
-        failure_point::reach("after_commit");
+        FailurePoint::AfterCommit.reach(&job.id);
         Ok(())
     }
 }

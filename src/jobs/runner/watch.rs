@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use super::{Signals, lasting::lasting};
 use crate::{
     engine::{DeviceGate, Sharing, Turn},
-    jobs::{Claim, JobError, JobResult, Jobs, Reached, failure_point},
+    jobs::{Claim, FailurePoint, JobError, JobResult, Jobs, Reached},
     storage::StorageError,
     training::run::{Event, Observer},
 };
@@ -41,22 +41,26 @@ impl Watch {
                 self.step = report.step;
                 let data = serde_json::to_value(report).unwrap_or_default();
                 self.reached(Reached::Step, data)?;
-                failure_point::reach("step_told");
+                self.passes(FailurePoint::StepTold);
                 Ok(())
             }
             Event::Checkpoint(path) => {
                 self.upload(path, "checkpoints")?;
-                failure_point::reach("checkpoint_stored");
+                self.passes(FailurePoint::CheckpointStored);
                 self.reached(Reached::Checkpoint, json!({"step": self.step}))?;
-                failure_point::reach("checkpoint_told");
+                self.passes(FailurePoint::CheckpointTold);
                 self.forget_old_checkpoints(path)
             }
             Event::Samples(path) => {
                 let name = self.upload(path, "samples")?;
-                failure_point::reach("samples_stored");
+                self.passes(FailurePoint::SamplesStored);
                 self.reached(Reached::Samples, json!({"step": self.step, "name": name}))
             }
         }
+    }
+
+    fn passes(&self, point: FailurePoint) {
+        point.reach(&self.claim.job.id);
     }
 
     fn reached(&self, what: Reached, data: serde_json::Value) -> JobResult<()> {
@@ -73,8 +77,12 @@ impl Watch {
             path: path.to_owned(),
             source,
         })?;
-        let objects = &self.jobs.storage.objects;
-        let put = lasting(async || Ok(objects.put(&key, bytes.clone()).await?));
+        let (objects, queue) = (&self.jobs.storage.objects, &self.jobs.queue);
+        let put = lasting(async || {
+            // whoever slept through its lease writes no file either
+            queue.held(&self.claim).await?;
+            Ok(objects.put(&key, bytes.clone()).await?)
+        });
         self.runtime.block_on(put)?;
         Ok(name.into_owned())
     }

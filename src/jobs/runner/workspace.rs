@@ -95,10 +95,15 @@ impl Workspace {
             let written = written.and_then(|()| fs::write(&path, bytes));
             written.map_err(|source| StorageError::Directory { path, source })
         };
-        if job.checkpoint_step > 0 {
-            let name = format!("checkpoints/step-{:06}.safetensors", job.checkpoint_step);
-            let key = format!("{}/{name}", job.folder());
-            place(key, run.path().join(name)).await?;
+        let checkpoints = format!("{}/checkpoints", job.folder());
+        let newest = format!("step-{:06}.safetensors", job.checkpoint_step);
+        for name in jobs.storage.objects.list(&checkpoints).await? {
+            let key = format!("{checkpoints}/{name}");
+            match name == newest {
+                true => place(key, run.path().join("checkpoints").join(name)).await?,
+                // what the attempt before stored and did not tell, or told and did not forget
+                false => jobs.storage.objects.delete(&key).await?,
+            }
         }
         let samples = format!("{}/samples", job.folder());
         for name in jobs.storage.objects.list(&samples).await? {

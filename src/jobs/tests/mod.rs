@@ -1,3 +1,6 @@
+//! The queue; what is kept beside it is in `kept`.
+mod kept;
+
 use std::time::Duration;
 
 use serde_json::{Map, json};
@@ -5,7 +8,7 @@ use serde_json::{Map, json};
 use super::*;
 use crate::{
     config::{Config, Given},
-    storage::{DatabaseChoice, ObjectsChoice, StorageSettings},
+    storage::testing::{Kept, on_every_store},
 };
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -14,43 +17,26 @@ const ME: &str = "me";
 
 struct Place {
     jobs: Jobs,
-    _folder: tempfile::TempDir,
+    /// Goes away with the test.
+    _kept: Kept,
 }
 
-/// On Postgres where `NPEDIT_TEST_POSTGRES` names a database: every test cleans it first, so they run one by one then.
-async fn place() -> Place {
-    let folder = tempfile::tempdir().unwrap();
-    let postgres = std::env::var("NPEDIT_TEST_POSTGRES").ok();
-    let database = match postgres {
-        None => DatabaseChoice::Embedded,
-        Some(url) => DatabaseChoice::Postgres(url),
-    };
-    let settings = StorageSettings {
-        data_dir: folder.path().to_owned(),
-        database,
-        objects: ObjectsChoice::Embedded,
-    };
-    let storage = Storage::open(&settings).await.unwrap();
-    for table in [
-        "jobs",
-        "events",
-        "idempotency",
-        "aliases",
-        "adapters",
-        "datasets",
-    ] {
-        let delete = sqlx::AssertSqlSafe(format!("DELETE FROM {table}"));
-        sqlx::query(delete)
-            .execute(storage.database.pool())
-            .await
-            .unwrap();
-    }
-    let config = Config::load(&Given::default()).unwrap().config;
-    Place {
-        jobs: Jobs::new(storage, JobSettings::from(&config)),
-        _folder: folder,
+impl From<Kept> for Place {
+    fn from(kept: Kept) -> Self {
+        let config = Config::load(&Given::default()).unwrap().config;
+        let jobs = Jobs::new(kept.storage.clone(), JobSettings::from(&config));
+        Self { jobs, _kept: kept }
     }
 }
+
+on_every_store!(
+    jobs_are_claimed_once_in_order_and_tell_every_step_once,
+    whoever_lost_the_lease_writes_nothing_more,
+    three_tries_that_die_without_a_checkpoint_end_a_job_and_progress_counts_anew,
+    clients_pause_resume_and_cancel,
+    a_key_makes_one_job_however_often_it_comes,
+    a_process_that_is_alone_takes_over_at_once,
+);
 
 fn plan() -> Plan {
     Plan {
@@ -83,9 +69,8 @@ impl Place {
     }
 }
 
-#[tokio::test]
-async fn jobs_are_claimed_once_in_order_and_tell_every_step_once() {
-    let place = place().await;
+async fn jobs_are_claimed_once_in_order_and_tell_every_step_once(kept: Kept) {
+    let place = Place::from(kept);
     let (first, second) = (place.submit().await, place.submit().await);
     let one = place.claim(LEASE).await.unwrap();
     let two = place.claim(LEASE).await.unwrap();
@@ -137,9 +122,8 @@ async fn jobs_are_claimed_once_in_order_and_tell_every_step_once() {
     assert!(matches!(running, Err(JobError::WrongState { .. })));
 }
 
-#[tokio::test]
-async fn whoever_lost_the_lease_writes_nothing_more() {
-    let place = place().await;
+async fn whoever_lost_the_lease_writes_nothing_more(kept: Kept) {
+    let place = Place::from(kept);
     let queue = &place.jobs.queue;
     let job = place.submit().await;
     let stale = place.claim(NONE).await.unwrap();
@@ -176,9 +160,8 @@ async fn whoever_lost_the_lease_writes_nothing_more() {
     );
 }
 
-#[tokio::test]
-async fn three_tries_that_die_without_a_checkpoint_end_a_job_and_progress_counts_anew() {
-    let place = place().await;
+async fn three_tries_that_die_without_a_checkpoint_end_a_job_and_progress_counts_anew(kept: Kept) {
+    let place = Place::from(kept);
     let queue = &place.jobs.queue;
     let job = place.submit().await;
     let mut tries = 0;
@@ -206,9 +189,8 @@ async fn three_tries_that_die_without_a_checkpoint_end_a_job_and_progress_counts
     assert!(job.finished >= job.started && job.started > 0);
 }
 
-#[tokio::test]
-async fn clients_pause_resume_and_cancel() {
-    let place = place().await;
+async fn clients_pause_resume_and_cancel(kept: Kept) {
+    let place = Place::from(kept);
     let queue = &place.jobs.queue;
     let job = place.submit().await;
     let act = async |action| queue.act(&job.id, action).await;
@@ -255,9 +237,8 @@ async fn clients_pause_resume_and_cancel() {
     assert!(matches!(unknown, Err(JobError::UnknownJob { .. })));
 }
 
-#[tokio::test]
-async fn a_key_makes_one_job_however_often_it_comes() {
-    let place = place().await;
+async fn a_key_makes_one_job_however_often_it_comes(kept: Kept) {
+    let place = Place::from(kept);
     let queue = &place.jobs.queue;
     let once = Idempotency {
         owner: ME.into(),
@@ -287,14 +268,17 @@ async fn a_key_makes_one_job_however_often_it_comes() {
     );
 }
 
-#[tokio::test]
-async fn a_process_that_is_alone_takes_over_at_once() {
-    let place = place().await;
+async fn a_process_that_is_alone_takes_over_at_once(kept: Kept) {
+    let place = Place::from(kept);
     if !place.jobs.storage.is_alone() {
         return;
     }
     let job = place.submit().await;
     place.claim(LEASE).await.unwrap();
+    // of a process whose clock was an hour ahead
+    let ahead = "UPDATE jobs SET created = created + 3600000, started = started + 3600000, lease_until = lease_until + 3600000";
+    let pool = place.jobs.storage.database.pool();
+    sqlx::query(ahead).execute(pool).await.unwrap();
     place
         .jobs
         .storage
@@ -305,6 +289,7 @@ async fn a_process_that_is_alone_takes_over_at_once() {
     place.jobs.recover().await.unwrap();
     let found = place.jobs.queue.job(&job.id).await.unwrap();
     assert_eq!(found.status, Status::Queued);
+    assert_eq!(place.claim(LEASE).await.unwrap().epoch, 2);
     assert!(
         place
             .jobs
@@ -315,78 +300,4 @@ async fn a_process_that_is_alone_takes_over_at_once() {
             .unwrap()
             .is_empty()
     );
-}
-
-#[tokio::test]
-async fn sets_are_kept_laid_out_and_deleted_only_when_unused() {
-    let place = place().await;
-    let sets = &place.jobs.datasets;
-    let (me, admin) = (Viewer::owner(ME), Viewer::admin("root"));
-    let demo = sets.dataset(&me, "demo").await.unwrap();
-    assert_eq!(sets.dataset(&admin, &demo.id).await.unwrap(), demo);
-    let folder = tempfile::tempdir().unwrap();
-    let rows = sets.lay_out(&demo.id, folder.path()).await.unwrap();
-    let limits = &sets.limits().images;
-    let read = crate::training::instruction_set::InstructionSet::read(
-        &rows,
-        limits,
-        crate::training::instruction_set::BadPictures::Refuse,
-    );
-    assert_eq!(read.unwrap().rows.len() as u64, demo.report.rows);
-    let mut plan = plan();
-    plan.dataset = demo.id.clone();
-    let queue = &place.jobs.queue;
-    let Submitted::New(job) = queue.submit(&plan, 1, None).await.unwrap() else {
-        panic!()
-    };
-    let used = sets.delete(&admin, "demo").await;
-    assert!(matches!(used, Err(JobError::DatasetInUse { .. })));
-    queue.act(&job.id, Action::Cancel).await.unwrap();
-    let everyones = sets.delete(&me, "demo").await;
-    assert!(matches!(everyones, Err(JobError::BuiltIn { .. })));
-    sets.delete(&admin, "demo").await.unwrap();
-    assert!(
-        place
-            .jobs
-            .storage
-            .objects
-            .list("datasets")
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    let unknown = sets.dataset(&me, "no").await;
-    assert!(matches!(unknown, Err(JobError::UnknownDataset { .. })));
-}
-
-#[tokio::test]
-async fn aliases_move_only_from_where_they_were_seen() {
-    let place = place().await;
-    let registry = &place.jobs.registry;
-    let me = Viewer::owner(ME);
-    let database = &place.jobs.storage.database;
-    let mut tx = database.begin().await.unwrap();
-    for id in ["a", "b"] {
-        for _ in 0..2 {
-            let (size, lineage) = ((id, 1), json!({}));
-            registry.enter(&mut tx, ME, size, &lineage).await.unwrap();
-        }
-    }
-    tx.commit().await.unwrap();
-    let new = registry.alias(&me, "best").await.unwrap();
-    let first = registry.move_alias(&me, &new, "a").await.unwrap();
-    assert_eq!(
-        (first.version, registry.entry(&me, "best").await.unwrap().id),
-        (1, "a".into())
-    );
-    let stale = registry.move_alias(&me, &new, "b").await.unwrap_err();
-    assert!(stale.to_string().contains("version 1, not 0"), "{stale}");
-    registry.move_alias(&me, &first, "b").await.unwrap();
-    let used = registry.delete(&me, "best").await.unwrap_err();
-    assert!(used.to_string().contains("in use"), "{used}");
-    registry.delete(&me, "a").await.unwrap();
-    assert!(registry.entry(&me, "a").await.is_err());
-    for name in ["", "A", "../x", "-a", &"a".repeat(65), &"a".repeat(64)] {
-        assert!(registry.alias(&me, name).await.is_err(), "{name}");
-    }
 }
