@@ -113,7 +113,7 @@ impl Registry {
         owner: &str,
         (id, bytes): (&str, i64),
         lineage: &Value,
-    ) -> RegistryResult<bool> {
+    ) -> RegistryResult<()> {
         let now = self.storage.database.now_in(tx).await?;
         self.hold(tx, id).await?;
         let insert = "INSERT INTO adapters (id, owner, created, bytes, lineage) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";

@@ -129,7 +129,8 @@ impl Captures {
             .put(&format!("{FOLDER}/{id}/{PICTURE}"), picture)
             .await?;
         let now = self.storage.database.now_ms().await?;
-        let insert = "INSERT INTO captured (id, owner, created, bytes, edit) VALUES ($1, $2, $3, $4, $5)";
+        let insert =
+            "INSERT INTO captured (id, owner, created, bytes, edit) VALUES ($1, $2, $3, $4, $5)";
         let insert = sqlx::query(insert).bind(&id).bind(viewer.name());
         let insert = insert.bind(now).bind(bytes);
         let insert = insert.bind(serde_json::to_string(edit).unwrap_or_default());

@@ -17,8 +17,8 @@ use utoipa::ToSchema;
 
 pub use code::{Code, Kind};
 pub use documented::{
-    AnyProblem, CaptureProblem, DatasetProblem, EditProblem, ImagesProblem, JobProblem, NotReadyProblem,
-    ResultProblem, ScoreProblem, StoredAdapterProblem, StoredProblem, add_codes,
+    AnyProblem, CaptureProblem, DatasetProblem, EditProblem, ImagesProblem, JobProblem,
+    NotReadyProblem, ResultProblem, ScoreProblem, StoredAdapterProblem, StoredProblem, add_codes,
 };
 pub use judge::JudgedFields;
 

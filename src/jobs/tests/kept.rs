@@ -158,7 +158,10 @@ async fn files_that_no_row_names_are_swept(kept: Kept) {
     }
     let mut tx = place.jobs.storage.database.begin().await.unwrap();
     let lineage = json!({});
-    registry.enter(&mut tx, ME, ("a", 1), &lineage).await.unwrap();
+    registry
+        .enter(&mut tx, ME, ("a", 1), &lineage)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     for id in ["a", "b"] {
         registry.sweep(id).await.unwrap();
