@@ -23,8 +23,7 @@ async fn without_database_and_store_edits_succeed_and_jobs_go_on_afterwards() {
     };
     let host = |url: &str| {
         url.split(['/', '@'])
-            .filter(|part| part.contains(':'))
-            .next_back()
+            .rfind(|part| part.contains(':'))
             .unwrap()
             .to_owned()
     };
