@@ -42,7 +42,11 @@ async fn low_scores_are_kept_trained_on_and_deleted() {
     assert!(all[0]["score"].as_f64().unwrap() < 0.25, "{all:?}");
 
     let since = all[0]["created"].as_u64().unwrap();
-    let job = post(&server, &json!({"source": {"captured_since": since}})).await;
+    let job = post(
+        &server,
+        &json!({"source": {"captured_since": since}, "recipe": "np-edit-zimage"}),
+    )
+    .await;
     assert_eq!(job.status(), 201);
     let job: Value = job.json().await.unwrap();
     let path = format!("/v1/datasets/{}", job["dataset"].as_str().unwrap());
