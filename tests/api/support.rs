@@ -123,11 +123,8 @@ impl Scripted {
             Some(directory) => Arc::new(AdapterDirectory::open(directory).unwrap()),
             None => Arc::new(NoAdapters),
         };
-        let adapters = Arc::new(RegistrySource {
-            registry: jobs.registry.clone(),
-            runtime: Handle::current(),
-            other,
-        });
+        let adapters = RegistrySource::new(jobs.registry.clone(), Handle::current(), other);
+        let adapters = Arc::new(adapters);
         let engine = Engine::start(EngineLimits::from(&config), adapters, load).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
