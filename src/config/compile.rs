@@ -13,6 +13,9 @@ use super::{
     },
 };
 
+/// Ten years.
+const MAX_AGE_SECS: i64 = 10 * 365 * 24 * 60 * 60;
+
 /// Turns merged layers into a `Config`, adding to the `issues` of merging.
 pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec<Issue>> {
     let mut read = Reader::new(layers, issues);
@@ -93,7 +96,7 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
             low_scores: read.boolean("capture.low_scores"),
             below: read.number("capture.below", 0.0..=1.0),
             max_bytes: read.integer("capture.max_bytes", 0..=1 << 50),
-            max_age: read.seconds("capture.max_age_secs", 1),
+            max_age: Duration::from_secs(read.integer("capture.max_age_secs", 1..=MAX_AGE_SECS)),
         },
         log: Log {
             format: read.choice("log.format"),
