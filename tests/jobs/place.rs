@@ -254,11 +254,12 @@ impl Drop for Process {
     }
 }
 
-/// Files below `folder`, sorted, with their paths from there.
+/// Files below `folder`, sorted, with their paths from there; some may vanish meanwhile.
 pub fn files(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let path = entry.path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         match path.is_dir() {
             true => found.extend(
