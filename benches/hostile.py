@@ -10,12 +10,12 @@ import asyncio
 import base64
 import http.client
 import json
-import os
 import random
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 from collections import Counter, defaultdict
@@ -71,7 +71,7 @@ def fields(route, image):
         case "/v1/score":
             return {"reference": image, "edited": image, "instruction": "make the circle blue"}
         case "/v1/images/edits":
-            return {"image": image, "prompt": "make the circle blue"}
+            return {"images": [{"image_url": f"data:image/png;base64,{image}"}], "prompt": "make the circle blue"}
         case "/v1/datasets":
             return {"items": [{"image": image, "instruction": "make the circle blue"}]}
         case "/v1/finetune":
@@ -153,7 +153,7 @@ async def exchange(data, way):
         if way in ("half-closed", "half"):
             writer.write_eof()
         answer = await asyncio.wait_for(reader.read(), 60)
-    except (ConnectionError, asyncio.IncompleteReadError):
+    except (OSError, asyncio.IncompleteReadError):
         return "reset", b""
     except asyncio.TimeoutError:
         return "no answer in 60 s", b""
@@ -246,8 +246,8 @@ def show(found):
 with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
     port = probe.getsockname()[1]
-directory = f"target/hostile-{os.getpid()}"
-server = subprocess.Popen([options.npedit, "serve", "--port", str(port), "--data-dir", directory], stderr=subprocess.DEVNULL)
+data = tempfile.TemporaryDirectory()
+server = subprocess.Popen([options.npedit, "serve", "--port", str(port), "--data-dir", data.name], stderr=subprocess.DEVNULL)
 defects = []
 try:
     for _ in range(200):

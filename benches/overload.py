@@ -14,6 +14,7 @@ import socket
 import statistics
 import struct
 import subprocess
+import tempfile
 import time
 import zlib
 from collections import Counter
@@ -100,7 +101,9 @@ with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
     port = probe.getsockname()[1]
 environment = os.environ | {"NPEDIT__SERVER__EDIT_TIMEOUT_SECS": str(options.deadline)}
-server = subprocess.Popen([options.npedit, "serve", "--port", str(port)], env=environment, stderr=subprocess.DEVNULL)
+data = tempfile.TemporaryDirectory()
+command = [options.npedit, "serve", "--port", str(port), "--data-dir", data.name]
+server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 try:
     for _ in range(200):
         try:
