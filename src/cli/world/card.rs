@@ -65,7 +65,7 @@ const LIMITS: &str = "\
 - Pictures are edited at 64 x 64 pixels, one or two flat shapes on a background; anything else comes out as what it knows.
 - It knows the words of its scenes alone (`npedit world sample DIR` draws examples); others are answered with a warning.
 - The judge knows these scenes alone; its scores of photos mean nothing.
-- Styles and sizes are left out of the editor's training on purpose: they are there to be learnt (`configs/recipes/tiny/finetune-demo.toml`).
+- Styles and sizes are left out of the editor's training on purpose: they are there to be learnt.
 ";
 
 /// The card of the bundle in `out`, which was built in `dir`.
