@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use candle_core::{DType, Device};
 
-use super::AppError;
+use super::{AppError, device};
 use crate::{
     config::{Config, DeviceChoice, DtypeChoice},
     models::{
@@ -24,7 +24,7 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// The device is not there.
     pub fn new(config: &'a Config, progress: &'a dyn PullProgress) -> Result<Self, AppError> {
-        let cuda = || Device::new_cuda(0).map_err(|source| AppError::NoCuda { source });
+        let cuda = || device::cuda().map_err(|source| AppError::NoCuda { source });
         let device = match config.model.device {
             DeviceChoice::Cpu => Device::Cpu,
             DeviceChoice::Cuda => cuda()?,

@@ -1,5 +1,6 @@
 //! Composition root: from settings to loaded models, and to a running service.
 mod adapter;
+mod device;
 mod editor;
 mod error;
 mod jobs;

@@ -1,5 +1,6 @@
 //! Rotary position embedding (arXiv 2104.09864), in both layouts that checkpoints use.
-use candle_core::{D, Result, Tensor};
+use candle_core::{Result, Tensor};
+use candle_nn::rotary_emb::{self, rope_i};
 
 use super::{
     graft::graft,
@@ -24,9 +25,9 @@ pub fn rope_halves(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) -> Result<Tensor> {
     let (cos, sin) = (cos.detach(), sin.detach());
     if !is_host_float(x) {
-        let value = composite(&x.detach(), &cos, &sin, pairing)?;
+        let value = on_device(&x.detach(), &cos, &sin, pairing)?;
         return graft([x], value, move |_, grad| {
-            Ok([Some(composite(grad, &cos, &sin.neg()?, pairing)?)])
+            Ok([Some(on_device(grad, &cos, &sin.neg()?, pairing)?)])
         });
     }
     graft([x], rotate(x, &cos, &sin, pairing)?, move |_, grad| {
@@ -34,28 +35,28 @@ fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) -> Result<Tens
     })
 }
 
-fn composite(x: &Tensor, cos: &Tensor, sin: &Tensor, pairing: Pairing) -> Result<Tensor> {
+/// By candle's kernels, to which a head is a token of its own. Outside the graph.
+#[expect(clippy::disallowed_methods, reason = "the backward is the graft's")]
+pub(super) fn on_device(
+    x: &Tensor,
+    cos: &Tensor,
+    sin: &Tensor,
+    pairing: Pairing,
+) -> Result<Tensor> {
     let (batch, tokens, heads, size) = x.dims4()?;
     let half = size / 2;
-    let angle = |t: &Tensor| {
+    let of_heads = |t: &Tensor| {
         let items = t.elem_count() / (tokens * half);
-        t.detach()
-            .to_dtype(x.dtype())?
-            .reshape((items, tokens, 1, half))
+        let each = t.to_dtype(x.dtype())?.reshape((items, tokens, 1, half))?;
+        let each = each.broadcast_as((items, tokens, heads, half))?;
+        let all = each.contiguous()?.reshape((items, tokens * heads, half))?;
+        if items == 1 { all.squeeze(0) } else { Ok(all) }
     };
-    let (cos, sin) = (angle(cos)?, angle(sin)?);
-    let (split, along) = match pairing {
-        Pairing::Neighbours => ((batch, tokens, heads, half, 2), D::Minus1),
-        Pairing::Halves => ((batch, tokens, heads, 2, half), D::Minus2),
+    let (cos, sin) = (of_heads(cos)?, of_heads(sin)?);
+    let rows = x.contiguous()?.reshape((batch, 1, tokens * heads, size))?;
+    let turned = match pairing {
+        Pairing::Neighbours => rope_i(&rows, &cos, &sin)?,
+        Pairing::Halves => rotary_emb::rope(&rows, &cos, &sin)?,
     };
-    let pairs = x.reshape(split)?;
-    let a = pairs.narrow(along, 0, 1)?.squeeze(along)?;
-    let b = pairs.narrow(along, 1, 1)?.squeeze(along)?;
-    let turned_a = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
-    let turned_b = (a.broadcast_mul(&sin)? + b.broadcast_mul(&cos)?)?;
-    let axis = match pairing {
-        Pairing::Neighbours => 4,
-        Pairing::Halves => 3,
-    };
-    Tensor::stack(&[turned_a, turned_b], axis)?.reshape(x.shape())
+    turned.reshape(x.shape())
 }

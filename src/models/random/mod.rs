@@ -64,7 +64,10 @@ pub fn write(directory: &Path, preset: Preset, seed: u64) -> Result<(), RandomBu
     out.json("model_index.json", &preset::model_index())?;
     out.json("scheduler/scheduler_config.json", &preset.scheduler())?;
     out.json("tokenizer/tokenizer.json", &Tokenizer::of(preset).json())?;
-    out.json("tokenizer/tokenizer_config.json", &tokenizer::config())?;
+    out.json(
+        "tokenizer/tokenizer_config.json",
+        &tokenizer::config(preset),
+    )?;
     let settings = serde_json::to_value(preset.settings()).expect("settings are plain values");
     out.json(bundle::FILE_NAME, &settings)?;
 

@@ -33,6 +33,10 @@ const ANSWERS: [&str; 2] = ["Yes", "No"];
 /// Qwen3's template, as far as one user turn needs it.
 const TEMPLATE: &str = "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}{%- endif %}";
 
+/// The world's: a text and its end. All texts of the world are padded to one length then, so that they run together.
+const WORLD_TEMPLATE: &str =
+    "{%- for message in messages %}{{- message.content + '<|im_end|>' }}{%- endfor %}";
+
 /// What a tokenizer has besides the bytes.
 pub(super) struct Tokenizer {
     merges: &'static [[&'static str; 2]],
@@ -164,11 +168,15 @@ fn word(id: usize, content: &str, normalized: bool) -> Value {
     })
 }
 
-pub(super) fn config() -> Value {
+pub(super) fn config(preset: Preset) -> Value {
+    let template = match preset {
+        Preset::World => WORLD_TEMPLATE,
+        Preset::Tiny | Preset::Small | Preset::Zimage => TEMPLATE,
+    };
     json!({
         "add_prefix_space": false,
         "bos_token": null,
-        "chat_template": TEMPLATE,
+        "chat_template": template,
         "clean_up_tokenization_spaces": false,
         "eos_token": "<|im_end|>",
         "errors": "replace",

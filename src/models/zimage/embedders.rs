@@ -60,23 +60,22 @@ impl CaptionEmbedder {
 
     /// `[B, Lp, D]`
     pub(super) fn forward(&self, captions: &Captions) -> Result<Tensor> {
-        let padded = captions.features.dim(1)?;
-        let items = captions.lengths.iter().enumerate().map(|(item, length)| {
-            let text = captions
-                .features
-                .narrow(0, item, 1)?
-                .narrow(1, 0, *length)?;
-            let text = text.contiguous()?.to_dtype(self.pad.dtype())?;
-            let tokens = self.linear.forward(&self.norm.forward(&text)?)?;
-            if *length == padded {
-                return Ok(tokens);
-            }
-            let pad = self
-                .pad
-                .unsqueeze(0)?
-                .broadcast_as((1, padded - length, tokens.dim(2)?))?;
-            Tensor::cat(&[&tokens, &pad], 1)
-        });
-        Tensor::cat(&items.collect::<Result<Vec<_>>>()?, 0)
+        let features = captions.features.to_dtype(self.pad.dtype())?;
+        let tokens = self.linear.forward(&self.norm.forward(&features)?)?;
+        let (batch, padded, _) = tokens.dims3()?;
+        if captions.lengths.iter().all(|length| *length == padded) {
+            return Ok(tokens);
+        }
+        // all rows at once: item by item is a chain of small operations each
+        let part = |of_text: bool| {
+            let rows = captions
+                .lengths
+                .iter()
+                .flat_map(|length| (0..padded).map(move |at| f32::from((at < *length) == of_text)));
+            let rows = Tensor::from_iter(rows, tokens.device())?.to_dtype(tokens.dtype())?;
+            rows.reshape((batch, padded, 1))
+        };
+        let pads = self.pad.unsqueeze(0)?.broadcast_mul(&part(false)?)?;
+        tokens.broadcast_mul(&part(true)?)? + pads
     }
 }

@@ -1,5 +1,6 @@
 //! Norms of rows: root mean square, and mean and variance.
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
+use candle_nn::ops::rms_norm;
 
 use super::wide;
 
@@ -35,12 +36,20 @@ impl RowNorm {
     }
 
     /// `x` `[.., D]` normalised, then times `weight` `[D]` plus `bias` `[D]`, where there are these. Outside the graph.
+    #[expect(clippy::disallowed_methods, reason = "the backward is the graft's")]
     pub(in crate::nn) fn value(
         self,
         x: &Tensor,
         weight: Option<&Tensor>,
         bias: Option<&Tensor>,
     ) -> Result<Tensor> {
+        if let (false, Some(weight), None) = (self.centred, weight, bias)
+            && x.dtype() != DType::F64
+        {
+            // one kernel of candle's that accumulates in single precision
+            let (x, weight) = (x.detach().contiguous()?, weight.detach().contiguous()?);
+            return rms_norm(&x, &weight, self.eps as f32);
+        }
         let (normal, _) = self.normal(&x.detach())?;
         let mut y = normal.to_dtype(x.dtype())?;
         if let Some(weight) = weight {

@@ -1,8 +1,16 @@
 //! What runs on devices, here on the host in double precision, against the host's own kernels: values and gradients.
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 
 use super::{attention::attention, gates::silu_mul, norm_groups::GroupNorm, norm_rows::RowNorm};
-use crate::nn::{self, KeyMask, graft::graft, kernels::norm::Then};
+use crate::nn::{
+    self, KeyMask,
+    graft::graft,
+    kernels::{
+        norm::Then,
+        rotate::{Pairing, rotate},
+    },
+    rope::on_device,
+};
 
 fn waves(shape: &[usize], seed: f64) -> Var {
     let count: usize = shape.iter().product();
@@ -122,6 +130,40 @@ fn norms_of_rows_are_the_hosts() {
             },
         ],
     );
+}
+
+#[test]
+fn rotations_are_the_hosts() {
+    let x = waves(&[2, 3, 4, 6], 0.37).as_detached_tensor();
+    for shape in [&[3, 3][..], &[2, 3, 3]] {
+        let angles = waves(shape, 0.53);
+        let (cos, sin) = (angles.cos().unwrap(), angles.sin().unwrap());
+        for pairing in [Pairing::Neighbours, Pairing::Halves] {
+            let ours = on_device(&x, &cos, &sin, pairing).unwrap();
+            let host = rotate(&x, &cos, &sin, pairing).unwrap();
+            let apart = (ours - host).unwrap().abs().unwrap().max_all().unwrap();
+            assert!(apart.to_scalar::<f64>().unwrap() < 1e-12);
+        }
+    }
+}
+
+#[test]
+fn the_single_kernel_norms_rows_like_the_chain() {
+    let rms = RowNorm {
+        centred: false,
+        eps: 1e-5,
+    };
+    let [x, weight] = [waves(&[2, 3, 8], 0.37), waves(&[8], 0.53)];
+    let single = |var: &Var| var.to_dtype(DType::F32).unwrap();
+    let chain = rms.value(x.as_tensor(), Some(weight.as_tensor()), None);
+    let ours = rms.value(
+        &single(&x).t().unwrap().t().unwrap(),
+        Some(&single(&weight)),
+        None,
+    );
+    let apart = (ours.unwrap().to_dtype(DType::F64).unwrap() - chain.unwrap()).unwrap();
+    let most = apart.abs().unwrap().max_all().unwrap().to_scalar::<f64>();
+    assert!(most.unwrap() < 1e-5);
 }
 
 #[test]

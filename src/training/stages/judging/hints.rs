@@ -32,9 +32,11 @@ pub(super) fn hints(
     let (before, after) = (&pair.edit.before, &pair.attempt.scene);
     let [first, second] = shared.slots;
     hints.scene(before, first, &drawn.view);
-    let damaged = pair.is_damaged();
-    hints.add(Matter::Damaged, second[3], usize::from(damaged));
-    if !damaged {
+    let (damaged, whole) = (pair.is_damaged(), pair.share == 1.0);
+    if whole {
+        hints.add(Matter::Damaged, second[3], usize::from(damaged));
+    }
+    if whole && !damaged {
         hints.scene(after, second, &drawn.view);
         hints.comparison([before, after], second);
         for (token, changed) in drawn.changed.iter().enumerate() {
@@ -45,7 +47,7 @@ pub(super) fn hints(
         }
     }
     for (asked, places) in pair.asked.iter().zip(answers) {
-        hints.question(asked, places, (!damaged).then_some(after));
+        hints.question(asked, places, (whole && !damaged).then_some(after));
     }
     hints.0
 }

@@ -13,6 +13,8 @@ pub struct Pair {
     pub attempt: Attempt,
     /// How it went wrong, where it did.
     pub wrong: Option<WrongEdit>,
+    /// How much of the attempt is to be seen, in (0, 1]; through the rest shines the picture before it.
+    pub share: f32,
     pub asked: [Asked; QUESTIONS],
 }
 
@@ -43,12 +45,31 @@ const WRONG: [(WrongEdit, usize); 8] = [
 const SHOWN: f32 = 0.4;
 const NEAR: f32 = 0.35;
 
+/// Share of the attempts that are seen in part. A judge that knows finished edits alone gives an editor that has hardly begun
+/// nothing to go by: its answer is No all the way.
+const PARTLY: f32 = 0.3;
+
 impl Pair {
     /// A fresh one.
     pub fn draw(rng: &mut SceneRng) -> Self {
         let edit = Edit::draw(&EditMix::all(), rng);
         let (attempt, wrong) = draw_attempt(&edit, rng);
-        Self::new(edit, (attempt, wrong), rng)
+        let pair = Self::new(edit, (attempt, wrong), rng);
+        if pair.is_damaged() || !rng.chance(PARTLY) {
+            return pair;
+        }
+        let share = rng.between(0.0, 1.0);
+        pair.partly(share, rng)
+    }
+
+    /// The pair with `share` of its attempt: a change that is seen in part is one with that chance.
+    fn partly(mut self, share: f32, rng: &mut SceneRng) -> Self {
+        self.share = share;
+        for asked in &mut self.asked {
+            asked.done &= rng.chance(share);
+            asked.kept |= !rng.chance(share);
+        }
+        self
     }
 
     /// `attempt` at `edit` with the instruction of the edit and others about the same pictures.
@@ -71,6 +92,7 @@ impl Pair {
             edit,
             attempt,
             wrong,
+            share: 1.0,
             asked,
         }
     }
@@ -174,6 +196,9 @@ mod tests {
             for asked in &pair.asked {
                 counts[0][usize::from(asked.done)] += 1;
                 counts[1][usize::from(asked.kept)] += 1;
+                if pair.share < 1.0 {
+                    continue;
+                }
                 if pair.is_damaged() {
                     assert!(!asked.done && !asked.kept);
                     continue;
@@ -188,6 +213,22 @@ mod tests {
         for [no, yes] in counts {
             assert!(yes * 4 > no && no * 4 > yes, "{counts:?}");
         }
+    }
+
+    #[test]
+    fn what_is_seen_in_part_is_done_as_often() {
+        let mut counts = [[0u32; 2]; 2];
+        for index in 0..2000 {
+            let mut rng = SceneRng::new(6, index);
+            let edit = Edit::draw(&EditMix::all(), &mut rng);
+            let right = Attempt::right(&edit);
+            let pair = Pair::new(edit, (right, None), &mut rng).partly(0.3, &mut rng);
+            counts[0][usize::from(pair.asked[0].done)] += 1;
+            counts[1][usize::from(pair.asked[0].kept)] += 1;
+        }
+        // 600 and all of them
+        assert!((520..680).contains(&counts[0][1]), "{counts:?}");
+        assert_eq!(counts[1][1], 2000);
     }
 
     #[test]
