@@ -125,8 +125,11 @@ fn saved_noise_gives_the_picture_of_its_seed() {
 fn the_answer_has_the_size_of_the_photo_unless_another_is_asked_for() {
     let auto = run(&input(NoiseSource::Seeds(vec![1])));
     assert_eq!(auto.images[0].rgb.dimensions(), (451, 300));
-    assert_eq!(auto.model_size, (160, 112));
-    assert_eq!(auto.warnings, []);
+    assert_eq!(auto.model_size, (80, 56));
+    let unknown = EditWarning::UnknownWords {
+        words: vec!["sky".into()],
+    };
+    assert_eq!(auto.warnings, [unknown]);
     let square = EditInput {
         size: OutputSize::Exact {
             width: 64,
@@ -138,20 +141,23 @@ fn the_answer_has_the_size_of_the_photo_unless_another_is_asked_for() {
     assert_eq!(square.images[0].rgb.dimensions(), (64, 64));
     assert!(matches!(
         square.warnings[..],
-        [EditWarning::AspectChanged { .. }]
+        [
+            EditWarning::UnknownWords { .. },
+            EditWarning::AspectChanged { .. }
+        ]
     ));
 }
 
 #[test]
 fn a_long_instruction_is_cut_and_said_so() {
     let long = EditInput {
-        instruction: "purple ".repeat(200),
+        instruction: "lavender ".repeat(200),
         steps: 1,
         ..input(NoiseSource::Seeds(vec![1]))
     };
     let output = run(&long);
     assert!(
-        matches!(output.warnings[..], [EditWarning::InstructionTruncated { dropped }] if dropped > 800)
+        matches!(output.warnings[0], EditWarning::InstructionTruncated { dropped } if dropped > 800)
     );
 }
 

@@ -1,6 +1,6 @@
 //! Our transformer and text encoder against candle-transformers' independent ones, where both do the same: no pad tokens.
 #![allow(clippy::unwrap_used)]
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -12,27 +12,34 @@ use npedit::{
     models::{
         files::Files,
         qwen3::{self, TextEncoder},
+        random::{self, Preset},
         weights::Weights,
         zimage::{Captions, Config, Transformer},
     },
     nn::Compute,
 };
+use tempfile::TempDir;
 
-/// Tensors of a file of the built-in bundle, by name.
-fn tensors(file: &str) -> HashMap<String, Tensor> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("assets/tiny")
-        .join(file);
-    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+/// A bundle of random weights, in the patches that theirs knows.
+fn bundle() -> (TempDir, Files) {
+    let dir = tempfile::tempdir().unwrap();
+    random::write(dir.path(), Preset::Tiny, 0).unwrap();
+    let files = Files::Directory(dir.path().into());
+    (dir, files)
 }
 
-/// Both transformers on the weights of the built-in bundle.
+/// Tensors of a file of the bundle in `dir`, by name.
+fn tensors(dir: &TempDir, file: &str) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(dir.path().join(file), &Device::Cpu).unwrap()
+}
+
+/// Both transformers on the same weights.
 fn both() -> (Transformer, ZImageTransformer2DModel) {
-    let files = Files::Embedded;
+    let (dir, files) = bundle();
     let compute = Compute::cpu();
     let weights = Weights::safetensors(&files, "transformer").unwrap();
     let ours = Transformer::load(&Config::read(&files).unwrap(), weights, &compute).unwrap();
-    let tensors = tensors("transformer/diffusion_pytorch_model.safetensors");
+    let tensors = tensors(&dir, "transformer/diffusion_pytorch_model.safetensors");
     let config: TheirConfig =
         serde_json::from_slice(&files.read("transformer/config.json").unwrap()).unwrap();
     let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
@@ -108,11 +115,11 @@ fn the_plain_form_agrees() {
 
 #[test]
 fn the_text_encoders_agree() {
-    let files = Files::Embedded;
+    let (dir, files) = bundle();
     let config = qwen3::Config::read(&files).unwrap();
     let weights = Weights::safetensors(&files, "text_encoder").unwrap();
     let ours = TextEncoder::load(&config, weights, &Compute::cpu()).unwrap();
-    let mut tensors = tensors("text_encoder/model.safetensors");
+    let mut tensors = tensors(&dir, "text_encoder/model.safetensors");
     if !tensors.contains_key("model.embed_tokens.weight") {
         let named = tensors.drain();
         tensors = named

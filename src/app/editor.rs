@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Name of the bundle inside the binary.
-const EMBEDDED_NAME: &str = "npedit-tiny-untrained";
+const EMBEDDED_NAME: &str = "npedit-tiny";
 
 impl Loader<'_> {
     /// Finds the bundle, downloading where needed and allowed, and loads it. Blocks: not for async tasks.

@@ -19,4 +19,4 @@ pub use service::Application;
 pub use worker::Worker;
 
 /// What whoever uses the embedded bundle has to know.
-pub const UNTRAINED: &str = "the built-in bundle is untrained: its weights are random and its results are noise; name a trained bundle with --model";
+pub const BUILT_IN: &str = "the built-in bundle is tiny: it knows drawn scenes of coloured shapes (see npedit world sample) and no photos, name a larger one with --model";

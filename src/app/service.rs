@@ -3,7 +3,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, runtime::Handle};
 
-use super::{AppError, JudgeFiles, Loader, UNTRAINED, jobs};
+use super::{AppError, BUILT_IN, JudgeFiles, Loader, jobs};
 use crate::{
     access::Access,
     adapters::{AdapterDirectory, AdapterSource, NoAdapters, RegistrySource},
@@ -62,7 +62,7 @@ impl Application {
         .map_err(|source| AppError::Thread { source })?;
         tracing::info!(%address, "listening; the model is being loaded");
         if config.model.reference.is_none() {
-            tracing::warn!("{UNTRAINED}");
+            tracing::warn!("{BUILT_IN}");
         }
         let runner = jobs::beside_service(config.finetune.run)
             .map(|sharing| jobs::runner(&config, &jobs, (engine.gate(), sharing)));

@@ -1,7 +1,7 @@
 //! Jobs without a service: the same storage and models, and a device that nobody else uses.
 use std::{future::Future, time::Duration};
 
-use super::{AppError, UNTRAINED, jobs};
+use super::{AppError, BUILT_IN, jobs};
 use crate::{
     config::Config,
     engine::{DeviceGate, Sharing},
@@ -22,7 +22,7 @@ impl Worker {
         let jobs = jobs::open(&config).await?;
         let runner = jobs::runner(&config, &jobs, (&DeviceGate::default(), Sharing::Turns))?;
         if config.model.reference.is_none() {
-            tracing::warn!("{UNTRAINED}");
+            tracing::warn!("{BUILT_IN}");
         }
         Ok(Self {
             jobs,

@@ -22,7 +22,7 @@ pub const JUDGE: &str = "judge";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Files {
     Directory(PathBuf),
-    /// The untrained bundle built into the binary.
+    /// The tiny bundle built into the binary.
     Embedded,
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Width of the built-in bundle's transformer.
-const DIM: usize = 48;
+const DIM: usize = 96;
 
 pub fn adapter(value: f32, width: usize, base: Option<&str>) -> Adapter {
     let full = |shape: (usize, usize)| Tensor::full(value, shape, &Device::Cpu).unwrap();
@@ -120,7 +120,7 @@ async fn what_is_no_adapter_here_is_refused() {
     for (name, status, code, advice) in [
         ("summer", 404, "adapter_not_found", "no adapter is called"),
         ("../wide", 404, "adapter_not_found", "no adapter is called"),
-        ("wide", 422, "adapter_unusable", "[48, 49]"),
+        ("wide", 422, "adapter_unusable", "[96, 97]"),
         ("elsewhere", 422, "adapter_unusable", "was trained on"),
         ("large", 422, "adapter_unusable", "max_resident_bytes"),
         ("torn", 422, "adapter_unusable", "the log"),

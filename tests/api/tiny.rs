@@ -99,7 +99,10 @@ async fn what_is_honoured_only_in_part_is_a_warning() {
         .iter()
         .map(|warning| &warning["code"])
         .collect();
-    assert_eq!(codes, ["instruction_truncated", "aspect_changed"]);
+    assert_eq!(
+        codes,
+        ["instruction_truncated", "unknown_words", "aspect_changed"]
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ const STUDENT: &str = concat!(
 const OTHER_BASE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// Width of the built-in bundle's transformer.
-const DIM: usize = 48;
+const DIM: usize = 96;
 
 fn adapter(module: &str, width: usize, base: Option<String>) -> Adapter {
     let ones = |shape: (usize, usize)| {
@@ -112,7 +112,7 @@ fn an_adapter_that_does_not_fit_is_refused() {
     }
     let with = |adapter| npedit(dir.path(), &edit("out.png", &["--adapter", adapter]));
     with("based").fails_with(3, &["based", OTHER_BASE, &built_in()]);
-    with("wide").fails_with(3, &["layers.0.attention.to_v", "[48, 49]", "[48, 48]"]);
+    with("wide").fails_with(3, &["layers.0.attention.to_v", "[96, 97]", "[96, 96]"]);
     with("named").fails_with(
         3,
         &["layers.9.attention.to_v", "nearest: layers.", "trained on"],

@@ -43,7 +43,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     let dir = dir_with_photo();
     let run = npedit(dir.path(), &edit(&["-o", "a.png", "--seed", "7"]));
     run.succeeds();
-    for part in ["untrained", "a.png: 90x60, seed 7", "edited in "] {
+    for part in ["is tiny", "a.png: 90x60, seed 7", "edited in "] {
         assert!(run.stderr.contains(part), "no {part:?} in: {}", run.stderr);
     }
     assert!(run.stdout.is_empty());

@@ -105,7 +105,7 @@ fn bad_input_exits_with_2_before_a_model_is_loaded() {
 }
 
 #[test]
-fn without_a_judge_it_exits_with_3_and_the_built_in_one_is_untrained() {
+fn without_a_judge_it_exits_with_3_and_the_built_in_one_is_tiny() {
     run(&[&PAIR, &["--judge", "no/such/judge"]]).fails_with(3, &["no/such/judge"]);
     let off = command(FILES.path(), &[&PAIR[..], &MINE].concat())
         .env("NPEDIT__JUDGE__ENABLED", "false")
@@ -114,7 +114,7 @@ fn without_a_judge_it_exits_with_3_and_the_built_in_one_is_untrained() {
     finish(off).fails_with(3, &["there is no judge", "--judge"]);
     let built_in = run(&[&PAIR]);
     built_in.succeeds();
-    assert!(built_in.stderr.contains("untrained"), "{}", built_in.stderr);
+    assert!(built_in.stderr.contains("is tiny"), "{}", built_in.stderr);
     run(&[&PAIR, &["--judge", "mine/vae"]]).fails_with(3, &["cannot load the judge vae"]);
 }
 

@@ -129,7 +129,7 @@ fn multipart(picture: &[u8]) -> Vec<u8> {
 fn an_edit_over_http_has_the_bytes_of_the_command_line() {
     let dir = tempfile::tempdir().unwrap();
     let mut service = Service::start(dir.path(), &[]);
-    service.line_with("untrained");
+    service.line_with("is tiny");
     service.line_with("\"ready\"");
     assert!(service.get("/health/ready").starts_with("HTTP/1.1 200"));
     let answer = service.request(&multipart(&picture()));

@@ -12,7 +12,7 @@ use super::{
     progress::{DownloadBar, EditBar},
 };
 use crate::{
-    app::{AdapterChoice, Loader, UNTRAINED},
+    app::{AdapterChoice, BUILT_IN, Loader},
     config::Config,
     pipelines::{edit::EditPipeline, request::EditInput},
 };
@@ -118,7 +118,7 @@ fn load(config: &Config, adapter: Option<AdapterChoice>) -> Result<EditPipeline,
     };
     bar.finish();
     if config.model.reference.is_none() {
-        eprintln!("warning: {UNTRAINED}");
+        eprintln!("warning: {BUILT_IN}");
     }
     Ok(pipeline)
 }

@@ -16,7 +16,7 @@ use super::{
     progress::DownloadBar,
 };
 use crate::{
-    app::{JudgeFiles, Loader, UNTRAINED},
+    app::{BUILT_IN, JudgeFiles, Loader},
     config::Config,
     http::{Images, JudgeBody, ScoredItem},
     pipelines::{
@@ -121,7 +121,7 @@ pub(super) fn load(config: &Config) -> Result<Judge, CliError> {
     bar.finish();
     let judge = judge.ok_or(CliError::NoJudge)?;
     if config.model.reference.is_none() && config.judge.reference.is_none() {
-        eprintln!("warning: {UNTRAINED}");
+        eprintln!("warning: {BUILT_IN}");
     }
     Ok(judge)
 }

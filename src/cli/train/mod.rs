@@ -13,7 +13,7 @@ use super::{
     progress::DownloadBar,
 };
 use crate::{
-    app::{JudgeFiles, Loader, UNTRAINED},
+    app::{BUILT_IN, JudgeFiles, Loader},
     config::Config,
     pipelines::image::ImageLimits,
     training::{
@@ -75,7 +75,7 @@ pub(super) fn follow(
     let models = Loader::new(&config, &bar)?.training(recipe, &judge_files)?;
     bar.finish();
     if config.model.reference.is_none() {
-        eprintln!("warning: {UNTRAINED}");
+        eprintln!("warning: {BUILT_IN}");
     }
     watched(recipe.steps, |watcher| {
         Ok(run::run(loaded, (&models, &sets), directory, watcher)?)

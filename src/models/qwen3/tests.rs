@@ -5,7 +5,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    models::{error::LoadError, files::Files, finite_differences::random_weights},
+    models::{
+        error::LoadError,
+        files::Files,
+        finite_differences::random_weights,
+        random::{self, Preset},
+    },
     nn::Compute,
 };
 
@@ -49,16 +54,10 @@ const PUBLISHED: &str = "{%- if tools %}
     {%- endif %}
 {%- endif %}";
 
-/// A copy of the built-in tokenizer that a test changes.
+/// A bundle whose tokenizer a test changes.
 fn tokenizer() -> (TempDir, Files) {
     let dir = tempfile::tempdir().unwrap();
-    fs::create_dir(dir.path().join("tokenizer")).unwrap();
-    for name in [
-        "tokenizer/tokenizer.json",
-        "tokenizer/tokenizer_config.json",
-    ] {
-        fs::write(dir.path().join(name), Files::Embedded.read(name).unwrap()).unwrap();
-    }
+    random::write(dir.path(), Preset::Tiny, 0).unwrap();
     let files = Files::Directory(dir.path().into());
     (dir, files)
 }

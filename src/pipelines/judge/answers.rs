@@ -1,4 +1,6 @@
 //! Yes and No as tokens.
+use std::collections::BTreeSet;
+
 use candle_core::{D, Result, Tensor};
 use serde::Deserialize;
 use tokenizers::Tokenizer;
@@ -59,7 +61,13 @@ impl AnswerTokens {
             })?;
             Ok(match spelling {
                 Spelling::Exact => vec![exact],
-                Spelling::Pooled => words.into_iter().filter_map(single).collect(),
+                // spellings that are one token to the tokenizer count once
+                Spelling::Pooled => words
+                    .into_iter()
+                    .filter_map(single)
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .collect(),
             })
         };
         Ok(Self {

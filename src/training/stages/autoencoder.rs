@@ -138,7 +138,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        models::{files::Files, vae::Config, weights::Weights},
+        models::{
+            files::Files,
+            random::{self, Preset},
+            vae::Config,
+            weights::Weights,
+        },
         nn::Compute,
         training::{
             draws::Draws,
@@ -148,7 +153,10 @@ mod tests {
 
     fn stage() -> Autoencoding {
         let compute = Compute::cpu();
-        let weights = Weights::safetensors(&Files::Embedded, "vae").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        random::write(dir.path(), Preset::Tiny, 0).unwrap();
+        let files = Files::Directory(dir.path().into());
+        let weights = Weights::safetensors(&files, "vae").unwrap();
         let weights = weights.into_tensors("", &compute).unwrap();
         let parameters: Parameters = weights
             .into_iter()
@@ -158,7 +166,7 @@ mod tests {
             .iter()
             .map(|(name, var)| (name.clone(), var.as_tensor().clone()));
         let tensors = Weights::tensors("test", tensors.collect::<Vec<_>>());
-        let config = Config::read(&Files::Embedded).unwrap();
+        let config = Config::read(&files).unwrap();
         Autoencoding {
             vae: AutoencoderKl::load(&config, tensors, &compute).unwrap(),
             parameters,
