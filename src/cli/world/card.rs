@@ -81,7 +81,7 @@ pub(super) fn text(dir: &Path, out: &Path, measured: &Measured) -> Result<String
 
 /// Every recipe, in order.
 fn made(card: &mut String, dir: &Path) -> Result<(), CliError> {
-    *card += "\n## How it was made\n\n`npedit world build DIR`, then `npedit world pack DIR OUT`; on the CPU the same recipes give the same bytes.\n\n";
+    *card += "\n## How it was made\n\n`npedit world build DIR` with these recipes in this order, then `npedit world pack DIR OUT`. On the CPU the same recipes give the same bytes; those whose names end in `-gpu` ran on a GPU, where they do not.\n\n";
     *card += "| recipe | trains | steps | batch | seed |\n|---|---|---|---|---|\n";
     let unreadable = |source| Unusable::Input {
         path: dir.to_owned(),
