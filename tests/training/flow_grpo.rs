@@ -32,7 +32,10 @@ fn rewards_move_the_generator_and_a_run_cut_in_a_batch_goes_on_to_the_bit() {
             line["policy"].is_number() && line["kl"].is_number(),
             "{line}"
         );
-        assert_eq!(line["clipped"], 0.0, "{line}");
+        // at the first update of a batch every ratio is 1
+        let clipped = line["clipped"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&clipped), "{line}");
+        assert!(step % 2 == 1 || clipped == 0.0, "{line}");
         // two questions about each of three edits a batch
         assert_eq!(line["judge_calls"], 6 * (step / 2 + 1), "{line}");
     }
