@@ -72,6 +72,7 @@ export async function tuning({ person, server, files, check, shoot }) {
 
   await check("every step was told once", async () => {
     await person.unfold("Numbers");
+    await page.waitForFunction(() => document.querySelectorAll(".chart.wide tbody tr").length >= 10);
     const steps = await page.$$eval(".chart.wide tbody tr", (rows) => rows.map((row) => Number(row.cells[0].textContent)));
     assert.deepEqual(steps, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
