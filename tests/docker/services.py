@@ -14,7 +14,7 @@ from report import require
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REPLICAS = ["127.0.0.2", "127.0.0.3"]
 PATIENCE = 180
-# The tiny bundle is quick to learn little from.
+# Nothing here looks at what was learnt, so it may as well be quick about it.
 RECIPE = """
 steps = 3
 [batch]

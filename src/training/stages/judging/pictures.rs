@@ -71,13 +71,15 @@ pub(super) fn draw(
         let changed = changes(&clean, side);
         let [before, after] = clean;
         let before = rng.choose(degradations).apply(before, &view, &mut rng);
-        let through = Finish::Blended {
-            with: Box::new(pair.edit.before.clone()),
-            weight: 1.0 - pair.share,
-        };
         let after = match pair.share {
             1.0 => after,
-            _ => through.apply(after, &view),
+            share => {
+                let through = Finish::Blended {
+                    with: Box::new(pair.edit.before.clone()),
+                    weight: 1.0 - share,
+                };
+                through.apply(after, &view)
+            }
         };
         let after = match &pair.attempt.finish {
             Finish::Clean => rng.choose(degradations).apply(after, &view, &mut rng),
