@@ -50,6 +50,13 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
     editors.extend(baselines(&args.baselines)?);
     for (name, generator) in editors {
         let pipeline = load(&config, args, generator)?;
+        if name == "npedit" {
+            let targets = edits.iter().map(|edit| edit.after.render(&view()));
+            let ceiling = targets.map(|target| pipeline.reconstruct(&target));
+            let ceiling = ceiling.collect::<Result<Vec<_>, _>>()?;
+            let found = judged(&edits, &ceiling, judge.as_ref())?;
+            methods.insert("target_through_autoencoder".into(), found);
+        }
         let outputs = trials.edited(&pipeline, &edits, &name)?;
         if name == "npedit"
             && let Some(path) = &args.sheet

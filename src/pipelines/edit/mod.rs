@@ -232,6 +232,14 @@ impl EditPipeline {
         config.in_channels * config.patch() * config.patch()
     }
 
+    /// What the autoencoder alone makes of a picture whose sides it can encode: no edit comes closer to one.
+    pub fn reconstruct(&self, picture: &RgbImage) -> Result<RgbImage, EditError> {
+        let at = EditError::at(Stage::Encode);
+        let pixels = image::to_pixels(picture, &self.bundle.device).map_err(&at)?;
+        let latents = self.bundle.vae.encode_mean(&pixels).map_err(&at)?;
+        decode(&self.bundle, &latents)
+    }
+
     /// Our CPU kernels compute every item of a batch on its own, so a batch changes no bit there; a GPU library picks its
     /// algorithm by batch size, so there each picture runs alone to stay reproducible from its seed.
     fn batch_size(&self, most: usize) -> usize {
