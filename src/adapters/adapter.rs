@@ -82,6 +82,13 @@ impl Adapter {
         &self.pairs
     }
 
+    /// Rank of all branches, where they have the same.
+    pub fn rank(&self) -> Option<usize> {
+        let mut ranks = self.pairs.values().map(Pair::rank);
+        let first = ranks.next()?;
+        ranks.all(|rank| rank == first).then_some(first)
+    }
+
     /// Numbers that were trained.
     pub fn parameters(&self) -> usize {
         let pairs = self.pairs.values();

@@ -5,7 +5,7 @@ use super::{AppError, Loader};
 use crate::{
     adapters::{self, Adapter, AdapterError},
     pipelines::{
-        bundle::{BundleSource, EditBundleError},
+        bundle::{BundleSource, EditBundle, EditBundleError},
         edit::EditPipeline,
     },
 };
@@ -31,32 +31,56 @@ impl Loader<'_> {
     /// # Errors
     /// See [`Loader::editor`]; an adapter that cannot be read, or that was trained on another generator.
     pub fn adapted_editor(&self, choice: &AdapterChoice) -> Result<EditPipeline, AppError> {
-        let refused = |source| AppError::Adapter {
-            path: choice.path.clone(),
-            source,
-        };
-        let adapter = choice.read().map_err(refused)?;
         let source = self.bundle()?;
-        if adapter.config().base.is_some() {
-            let base = generator_sha256(&source)?;
-            adapter.check_base(&base).map_err(refused)?;
-        }
+        let beside = Beside::read(choice, &source)?;
         let name = source.name.clone();
         let EditPipeline { bundle } = self.load_editor(source)?;
-        let generator = &bundle.generator.0;
-        adapter
-            .check_shapes(&generator.linear_shapes())
-            .map_err(refused)?;
-        let branches = adapter
-            .branches(generator.compute())
-            .map_err(|source| refused(placing(&choice.path, source)))?;
-        let adapted = bundle.with_branches(adapter.id().as_str(), branches);
-        let bundle = adapted.map_err(|source| AppError::Bundle {
-            name,
-            source: source.into(),
-        })?;
-        tracing::info!(sha256 = %adapter.id(), scale = choice.scale, "the adapter is applied");
+        let bundle = beside.put(bundle, &name)?;
+        tracing::info!(sha256 = %beside.adapter.id(), scale = choice.scale, "the adapter is applied");
         Ok(EditPipeline { bundle })
+    }
+}
+
+/// An adapter that may stand beside a bundle's generator.
+pub(super) struct Beside<'a> {
+    pub adapter: Adapter,
+    path: &'a Path,
+}
+
+impl<'a> Beside<'a> {
+    /// Reads it, and looks whether it was trained on the generator of `source`.
+    pub(super) fn read(choice: &'a AdapterChoice, source: &BundleSource) -> Result<Self, AppError> {
+        let path = choice.path.as_path();
+        let adapter = choice.read().map_err(refused(path))?;
+        if adapter.config().base.is_some() {
+            let base = generator_sha256(source)?;
+            adapter.check_base(&base).map_err(refused(path))?;
+        }
+        Ok(Self { adapter, path })
+    }
+
+    /// `bundle`, which is called `name`, with the branches.
+    pub(super) fn put(&self, bundle: EditBundle, name: &str) -> Result<EditBundle, AppError> {
+        let generator = &bundle.generator.0;
+        self.adapter
+            .check_shapes(&generator.linear_shapes())
+            .map_err(refused(self.path))?;
+        let branches = self
+            .adapter
+            .branches(generator.compute())
+            .map_err(|source| refused(self.path)(placing(self.path, source)))?;
+        let adapted = bundle.with_branches(self.adapter.id().as_str(), branches);
+        adapted.map_err(|source| AppError::Bundle {
+            name: name.to_owned(),
+            source: source.into(),
+        })
+    }
+}
+
+fn refused(path: &Path) -> impl Fn(AdapterError) -> AppError {
+    move |source| AppError::Adapter {
+        path: path.to_owned(),
+        source,
     }
 }
 

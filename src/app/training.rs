@@ -1,7 +1,7 @@
 //! The models of a training run, found and loaded.
 use candle_core::DType;
 
-use super::{AppError, JudgeFiles, Loader};
+use super::{AdapterChoice, AppError, JudgeFiles, Loader, adapter::Beside};
 use crate::{
     models::lpips::Lpips,
     nn::{Activations, Collected},
@@ -20,6 +20,13 @@ impl Loader<'_> {
     /// A reference that cannot be resolved, or files that do not load.
     pub fn training(&self, recipe: &Recipe, files: &JudgeFiles) -> Result<Models, AppError> {
         let (source, placement) = (self.bundle()?, self.placement());
+        let choice = recipe
+            .model
+            .adapter
+            .clone()
+            .map(|path| AdapterChoice { path, scale: 1.0 });
+        let beside = choice.as_ref().map(|choice| Beside::read(choice, &source));
+        let beside = beside.transpose()?;
         let refused = |source_error, name: &str| AppError::Bundle {
             name: name.to_owned(),
             source: source_error,
@@ -28,6 +35,9 @@ impl Loader<'_> {
         let mut bundle = bundle.map_err(|error| refused(error, &source.name))?;
         let teacher = source.teacher(&bundle.generator, &placement);
         let teacher = teacher.map_err(|error| refused(error.into(), &source.name))?;
+        if let Some(beside) = &beside {
+            bundle = beside.put(bundle, &source.name)?;
+        }
         let activations = match recipe.memory {
             Memory::Keep => Activations::Keep,
             // frozen models have no parameters to collect gradients of
@@ -54,6 +64,7 @@ impl Loader<'_> {
             source,
             placement,
             bundle,
+            adapter: beside.map(|beside| beside.adapter),
             teacher,
             judge: judge.map(|judge| judge.with_activations(activations)),
         })

@@ -183,6 +183,7 @@ fn run_exit_code(error: &RunError) -> u8 {
     match error {
         RunError::Rows { .. }
         | RunError::Target { .. }
+        | RunError::Rank { .. }
         | RunError::Another { .. }
         | RunError::Busy { .. } => BAD_INPUT,
         RunError::NoJudge | RunError::Load(_) => NO_MODEL,

@@ -142,6 +142,7 @@ fn finetune(read: &mut Reader) -> Finetune {
         regression_edits: read.integer("finetune.regression_edits", 0..=4096),
         margin: read.number("finetune.margin", -1.0..=1.0),
         type_margin: read.number("finetune.type_margin", 0.0..=1.0),
+        events_idle: read.seconds("finetune.events_idle_secs", 1),
     }
 }
 

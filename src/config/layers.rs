@@ -1,5 +1,6 @@
 //! Where settings come from: one flat map of keys, each value with the layer that set it.
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
     path::{Path, PathBuf},
@@ -76,9 +77,20 @@ impl fmt::Display for Setting {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value:?}"),
-            Self::Text(value) => write!(f, "{value:?}"),
+            Self::Text(value) => write!(f, "{:?}", without_password(value)),
         }
     }
+}
+
+/// `scheme://user:password@rest` without the password: nothing that is shown or logged has it.
+fn without_password(text: &str) -> Cow<'_, str> {
+    let masked = || {
+        let (scheme, rest) = text.split_once("://")?;
+        let (user, host) = rest.rsplit_once('@')?;
+        let (name, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{name}:***@{host}"))
+    };
+    masked().map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// What the command line adds to the defaults and the environment.

@@ -165,6 +165,8 @@ pub struct Finetune {
     pub margin: f64,
     /// No edit type may lose more.
     pub type_margin: f64,
+    /// A stream of a job's events ends after this long without one.
+    pub events_idle: Duration,
 }
 
 /// Edits that are kept to be trained on.

@@ -23,8 +23,8 @@ pub enum JobError {
         "the dataset {name:?} is built in and everyone's; only a key with the scope admin takes it away"
     )]
     BuiltIn { name: String },
-    #[error("the job {job} uses the dataset {name:?}; cancel or delete the job first")]
-    DatasetInUse { name: String, job: String },
+    #[error("{by} uses the dataset {name:?}; cancel it or wait for its end")]
+    DatasetInUse { name: String, by: String },
     #[error("there is no recipe {name:?}; the recipes are {}", known.join(", "))]
     UnknownRecipe { name: String, known: Vec<String> },
     #[error("the recipe cannot be run with these overrides")]

@@ -26,7 +26,7 @@ pub struct Job {
     pub outcome: Option<Outcome>,
 }
 
-/// How a job ended.
+/// How a job ended, or why it is paused without being asked to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
@@ -44,12 +44,16 @@ pub enum Outcome {
     },
 }
 
-/// What kind of failure ended a job.
+/// What kind of failure ended a job, or paused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     /// Training could not begin or go on.
     Training,
+    /// There was no room for its files: it is paused.
+    StorageFull,
+    /// Database or object store were away for too long: it is paused.
+    StorageUnavailable,
     /// Its process died too often without a new checkpoint.
     DeadLetter,
     /// A defect of the program.
@@ -60,6 +64,8 @@ impl FailureCode {
     pub fn name(self) -> &'static str {
         match self {
             Self::Training => "training",
+            Self::StorageFull => "storage_full",
+            Self::StorageUnavailable => "storage_unavailable",
             Self::DeadLetter => "dead_letter",
             Self::Internal => "internal",
         }

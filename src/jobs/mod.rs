@@ -2,6 +2,7 @@
 //!
 //! A job is executed at least once and published exactly once: a claim is a lease with an epoch, every write is conditional on
 //! it, every step is told once, and the adapter, its alias and the job's end are one transaction.
+mod base;
 mod captures;
 mod claim;
 pub mod datasets;

@@ -71,7 +71,7 @@ impl Action {
     fn update(self) -> &'static str {
         match self {
             Self::Cancel => {
-                "status = CASE WHEN status = 'running' THEN 'cancelling' ELSE 'cancelled' END, \
+                "status = CASE WHEN status = 'running' THEN 'cancelling' ELSE 'cancelled' END, outcome = '', \
                  finished = CASE WHEN status = 'running' THEN 0 ELSE $2 END \
                  WHERE id = $1 AND status IN ('queued', 'running', 'paused')"
             }
@@ -81,7 +81,7 @@ impl Action {
                  WHERE id = $1 AND (status = 'queued' OR status = 'running' AND pause_wanted = 0)"
             }
             Self::Resume => {
-                "status = CASE WHEN status = 'paused' THEN 'queued' ELSE status END, \
+                "status = CASE WHEN status = 'paused' THEN 'queued' ELSE status END, outcome = '', \
                  pause_wanted = 0 \
                  WHERE id = $1 AND (status = 'paused' OR status = 'running' AND pause_wanted = 1)"
             }

@@ -7,6 +7,7 @@ use toml::Table;
 
 use super::{JobError, JobResult};
 use crate::{
+    adapters::Adapter,
     config::Issue,
     training::recipe::{Loaded, Recipe, Tuning},
 };
@@ -46,6 +47,8 @@ pub const WEIGHTS: &str = "weights";
 /// Name of the rows beside a job's recipe.
 pub const ROWS: &str = "rows.jsonl";
 pub(super) const FILE: &str = "recipe.toml";
+/// Name of the adapter beside a job's recipe that training goes on from.
+pub(super) const START: &str = "base-adapter.safetensors";
 
 impl Recipes {
     /// Names of all recipes, sorted.
@@ -88,11 +91,16 @@ impl Recipes {
         own.or_else(built_in).ok_or_else(unknown)
     }
 
-    /// The recipe `name` with `overrides`, on the service's own models and the job's own rows.
+    /// The recipe `name` with `overrides`, on the service's own models and the job's own rows, going on from `start`.
     ///
     /// # Errors
     /// No such recipe, or every mistake that the overrides make of it.
-    pub fn compile(&self, name: &str, overrides: &Map<String, Value>) -> JobResult<JobRecipe> {
+    pub fn compile(
+        &self,
+        name: &str,
+        overrides: &Map<String, Value>,
+        start: Option<&Adapter>,
+    ) -> JobResult<JobRecipe> {
         let refused = |issues| JobError::Recipe { issues };
         let text = self.text(name)?;
         let mut table: Table = match text.parse() {
@@ -117,6 +125,9 @@ impl Recipes {
         }
         // the models are the service's, so that what is trained fits what serves
         table.remove("model");
+        if let Some(start) = start {
+            go_on(&mut table, overrides, start).map_err(refused)?;
+        }
         let data = table.entry("data").or_insert(Table::new().into());
         if let Some(data) = data.as_table_mut() {
             data.insert("rows".into(), ROWS.into());
@@ -133,6 +144,27 @@ impl Recipes {
             }
         }
     }
+}
+
+/// Training goes on from `start`, whose rank the recipe takes over.
+fn go_on(
+    table: &mut Table,
+    overrides: &Map<String, Value>,
+    start: &Adapter,
+) -> Result<(), Vec<Issue>> {
+    let Some(rank) = start.rank() else {
+        let advice = "has branches of several ranks; only one of a single rank can be trained on";
+        return Err(vec![issue("base_adapter", start.id().as_str(), advice)]);
+    };
+    if let Some(wanted) = overrides.get("rank")
+        && wanted.as_u64() != Some(rank as u64)
+    {
+        let advice = format!("is not the rank of the base adapter, {rank}; leave it out");
+        return Err(vec![issue("tuning.rank", &wanted.to_string(), &advice)]);
+    }
+    set(table, "tuning.rank", &rank.into());
+    set(table, "model.adapter", &START.into());
+    Ok(())
 }
 
 /// Compiles a text as if it were a file.
@@ -165,6 +197,7 @@ fn set(table: &mut Table, path: &str, value: &Value) {
     let value = match value {
         Value::Number(number) if number.is_i64() => number.as_i64().map(toml::Value::from),
         Value::Number(number) => number.as_f64().map(toml::Value::from),
+        Value::String(text) => Some(toml::Value::from(text.as_str())),
         other => Some(toml::Value::from(other.to_string())),
     };
     let Some(value) = value else { return };
@@ -189,7 +222,7 @@ mod tests {
 
     fn compile(overrides: Value) -> JobResult<JobRecipe> {
         let recipes = Recipes { own: None };
-        recipes.compile("np-edit-zimage", overrides.as_object().unwrap())
+        recipes.compile("np-edit-zimage", overrides.as_object().unwrap(), None)
     }
 
     #[test]
@@ -219,7 +252,7 @@ mod tests {
     fn unknown_names_are_told_the_known_ones() {
         for name in ["nothing", "../np-edit-zimage", "default", ""] {
             let unknown = Recipes { own: None }
-                .compile(name, &Map::new())
+                .compile(name, &Map::new(), None)
                 .unwrap_err();
             assert!(unknown.to_string().contains("np-edit-zimage"), "{unknown}");
         }

@@ -20,6 +20,8 @@ pub struct JobSettings {
     pub regression_edits: usize,
     pub gate: GateSettings,
     pub capture: CaptureSettings,
+    /// A stream of a job's events ends after this long without one.
+    pub events_idle: Duration,
 }
 
 impl From<&Config> for JobSettings {
@@ -55,6 +57,7 @@ impl From<&Config> for JobSettings {
                 max_bytes: config.capture.max_bytes,
                 max_age: config.capture.max_age,
             },
+            events_idle: finetune.events_idle,
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct FinetuneRequest {
     pub recipe: Option<String>,
     /// As [`super::OVERRIDES`], with `weights` and `holdout`.
     pub overrides: Map<String, Value>,
+    /// Id or alias of the adapter that is trained on.
+    pub base_adapter: Option<String>,
     pub publish_as: Option<String>,
 }
 
@@ -40,7 +42,7 @@ impl Jobs {
     /// Compiles a request.
     ///
     /// # Errors
-    /// An unknown dataset or recipe, every mistake of the overrides, or no storage.
+    /// An unknown dataset, adapter or recipe, every mistake of the overrides, or no storage.
     pub async fn prepare(&self, request: &FinetuneRequest) -> JobResult<Prepared> {
         if let Some(name) = &request.publish_as {
             self.registry.alias(&request.viewer, name).await?;
@@ -54,13 +56,21 @@ impl Jobs {
                 .ok_or_else(|| wrong_holdout(&value))?,
         };
         let name = request.recipe.as_deref().unwrap_or(FINETUNE_DEMO);
-        let recipe = self.recipes.compile(name, &overrides)?;
+        let start = match &request.base_adapter {
+            None => None,
+            Some(name) => {
+                let entry = self.registry.entry(&request.viewer, name).await?;
+                Some(self.registry.adapter(&entry.id).await?)
+            }
+        };
+        let recipe = self.recipes.compile(name, &overrides, start.as_ref())?;
         let dataset = self.datasets.dataset(&request.viewer, &request.dataset);
         let dataset = dataset.await?;
         let held = held_out(dataset.report.rows, holdout);
         let plan = Plan {
             owner: request.viewer.name().to_owned(),
             dataset: dataset.id.clone(),
+            base_adapter: start.map(|adapter| adapter.id().to_string()),
             recipe: name.to_owned(),
             overrides: request.overrides.clone(),
             recipe_toml: recipe.toml,

@@ -45,6 +45,11 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether this machine's disk has no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Directory { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
+
     /// Whether the same request may work in a while.
     pub fn is_passing(&self) -> bool {
         match self {

@@ -24,6 +24,24 @@ fn what_show_prints_is_itself_a_settings_file() {
 }
 
 #[test]
+fn no_password_of_a_database_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    for (scheme, action) in [("postgres", "show"), ("mysql", "check")] {
+        let mut shown = command(dir.path(), &["config", action]);
+        let url = format!("{scheme}://npedit:s3cr@t@db/npedit");
+        let run = shown.env("NPEDIT__STORAGE__DATABASE_URL", url).output();
+        let run = run.unwrap();
+        let said = [run.stdout, run.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert!(
+            said.contains(&format!("{scheme}://npedit:***@db/npedit")),
+            "{said}"
+        );
+        assert!(!said.contains("s3cr"), "{said}");
+    }
+}
+
+#[test]
 fn check_reports_every_mistake() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(

@@ -101,6 +101,7 @@ async fn a_full_disk_pauses_the_job_with_its_last_checkpoint_intact() {
         .await;
     assert_eq!(paused["status"], "paused", "{paused:#}");
     assert_eq!(paused["progress"]["checkpoint_step"], 1, "{paused:#}");
+    assert_eq!(paused["error"]["code"], "storage_full", "{paused:#}");
     assert!(service.log().contains("No space left"), "{}", service.log());
     assert_eq!(client.edit(json!({})).await.0, 200);
     let resumed = client
@@ -108,6 +109,8 @@ async fn a_full_disk_pauses_the_job_with_its_last_checkpoint_intact() {
         .await
         .unwrap();
     assert_eq!(resumed.status(), 200);
+    let resumed: serde_json::Value = resumed.json().await.unwrap();
+    assert!(resumed["error"].is_null(), "{resumed:#}");
     let job = client.ended(&id).await;
     assert_eq!(job["adapter"]["id"], undisturbed().await.adapter, "{job:#}");
     client.story(&id).await;

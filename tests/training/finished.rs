@@ -114,3 +114,30 @@ fn the_warm_up_learns_to_copy() {
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     assert!(mean(&losses[8..]) < mean(&losses[..4]), "{losses:?}");
 }
+
+#[test]
+fn training_goes_on_from_an_adapter_of_the_same_rank() {
+    let first = Workplace::with(&[("steps = 4", "steps = 1")]);
+    first.train(&[]).succeeds();
+    let start = format!(
+        "[model]\nadapter = {:?}\n[tuning]",
+        first.out("adapter/pytorch_lora_weights.safetensors")
+    );
+    // at a rate of 0 nothing is learnt: what comes out is what went in, whatever the recipe's alpha
+    let still = Workplace::with(&[
+        ("steps = 4", "steps = 1"),
+        ("learning_rate = 1e-2", "learning_rate = 0.0"),
+        ("[tuning]", &start),
+    ]);
+    still.train(&[]).succeeds();
+    assert!(still.adapter() == first.adapter());
+    let another = Workplace::with(&[("rank = 2", "rank = 3"), ("[tuning]", &start)]);
+    another.train(&[]).fails_with(
+        2,
+        &["has rank 2", "asks for rank 3", "set tuning.rank to 2"],
+    );
+    let whole = Workplace::with(&[("[tuning]", &format!("{start}\nkind = \"full\""))]);
+    whole
+        .train(&[])
+        .fails_with(2, &["model.adapter", "needs tuning.kind"]);
+}

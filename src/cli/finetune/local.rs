@@ -49,6 +49,7 @@ async fn submit(jobs: &Jobs, asked: &Asked) -> Result<Job, FinetuneError> {
         dataset: asked.set.name().to_owned(),
         recipe: asked.recipe.clone(),
         overrides: asked.overrides.clone(),
+        base_adapter: asked.base_adapter.clone(),
         publish_as: asked.publish_as.clone(),
     };
     match jobs.submit(&request, None).await? {

@@ -47,6 +47,9 @@ pub(super) struct FinetuneArgs {
     /// Over the recipe: steps, lr, rank, k, seed, holdout, or weights.LOSS; may be given several times
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
     overrides: Vec<(String, Value)>,
+    /// Adapter to go on from, by id or alias
+    #[arg(long, value_name = "NAME")]
+    base_adapter: Option<String>,
     /// Alias that the adapter gets if it is good enough
     #[arg(long, value_name = "NAME")]
     publish_as: Option<String>,
@@ -64,6 +67,7 @@ struct Asked {
     set: SentSet,
     recipe: Option<String>,
     overrides: Map<String, Value>,
+    base_adapter: Option<String>,
     publish_as: Option<String>,
 }
 
@@ -79,6 +83,7 @@ pub(super) fn run(args: &FinetuneArgs) -> Result<(), CliError> {
         set: SentSet::read(&args.set)?,
         recipe: args.recipe.clone(),
         overrides: overrides(&args.overrides),
+        base_adapter: args.base_adapter.clone(),
         publish_as: args.publish_as.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -39,6 +39,7 @@ pub(super) async fn run(
         "dataset": asked.set.name(),
         "recipe": asked.recipe,
         "overrides": asked.overrides,
+        "base_adapter": asked.base_adapter,
         "publish_as": asked.publish_as,
     });
     if let Some(fields) = body.as_object_mut() {

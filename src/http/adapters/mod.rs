@@ -143,7 +143,7 @@ pub async fn delete(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Deleted>, Problem> {
-    state.jobs.registry.delete(&caller.viewer, &id).await?;
+    state.jobs.delete_adapter(&caller.viewer, &id).await?;
     Ok(Json(Deleted { id, deleted: true }))
 }
 

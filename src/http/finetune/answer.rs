@@ -22,6 +22,8 @@ pub struct JobAnswer {
     pub finished: Option<u64>,
     /// Id of the set.
     pub dataset: String,
+    /// Id of the adapter that it goes on from.
+    pub base_adapter: Option<String>,
     pub recipe: String,
     pub overrides: Map<String, Value>,
     /// Share of the rows that judge the adapter.
@@ -57,10 +59,10 @@ pub struct MadeAdapter {
     pub id: String,
 }
 
-/// Why a job failed.
+/// Why a job failed, or was paused without being asked to.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobFailure {
-    /// `training`, `dead_letter` or `internal`.
+    /// `training`, `dead_letter` or `internal`; of a paused job `storage_full` or `storage_unavailable`.
     pub code: &'static str,
     pub message: String,
 }
@@ -120,6 +122,7 @@ impl From<Job> for JobAnswer {
             started: time(job.started),
             finished: time(job.finished),
             dataset: job.plan.dataset,
+            base_adapter: job.plan.base_adapter,
             recipe: job.plan.recipe,
             overrides: job.plan.overrides,
             holdout: job.plan.holdout,

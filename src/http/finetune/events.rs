@@ -1,5 +1,9 @@
 //! `GET /v1/finetune/{id}/events`: what happens to a job, while it happens.
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -31,7 +35,8 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// What happened to the job, and what happens until it ends.
 ///
 /// As server-sent events where `Accept` asks for `text/event-stream`, each with its number as `id`; as JSON lines otherwise.
-/// `Last-Event-ID` goes on after that number. The answer ends with the job, and when the server stops.
+/// `Last-Event-ID` goes on after that number. The answer ends with the job, when the server stops, and when nothing happened for
+/// `finetune.events_idle_secs` (300): ask again with the last number.
 #[utoipa::path(
     get,
     path = "/v1/finetune/{id}/events",
@@ -103,11 +108,13 @@ struct Place {
     id: String,
     after: i64,
     ready: VecDeque<JobEvent>,
+    /// When the last event was there.
+    heard: Instant,
     stopping: watch::Receiver<bool>,
 }
 
 impl Place {
-    /// The next event; none at the end of the job, of the server, or of the patience with storage that is away.
+    /// The next event; none at the end of the job or of the server, after too long without one, or while storage is away.
     async fn next(&mut self) -> Option<JobEvent> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -119,9 +126,11 @@ impl Place {
             let events = self.jobs.queue.events(&self.id, self.after).await.ok()?;
             self.ready = events.into();
             if !self.ready.is_empty() {
+                self.heard = Instant::now();
                 continue;
             }
-            if job.status.is_final() || *self.stopping.borrow() {
+            let idle = self.heard.elapsed() >= self.jobs.settings.events_idle;
+            if job.status.is_final() || idle || *self.stopping.borrow() {
                 return None;
             }
             let _ = tokio::time::timeout(LOOK, self.stopping.changed()).await;
@@ -136,6 +145,7 @@ fn told(jobs: Jobs, id: String, after: i64) -> impl Stream<Item = JobEvent> {
         id,
         after,
         ready: VecDeque::new(),
+        heard: Instant::now(),
     };
     stream::unfold(place, |mut place| async {
         let event = place.next().await?;

@@ -37,6 +37,9 @@ pub struct FinetuneBody {
     pub recipe: Option<String>,
     /// Any of `steps`, `lr`, `rank`, `k` (steps of the unrolled path), `seed`, `holdout` and `weights` (of the losses, by name).
     pub overrides: Option<Map<String, Value>>,
+    /// Adapter (id or alias) that training goes on from; its rank is taken over, and the gate compares with it.
+    #[schema(example = "best")]
+    pub base_adapter: Option<String>,
     /// Alias that the adapter gets if it passes the gate.
     #[schema(example = "best")]
     pub publish_as: Option<String>,
@@ -86,7 +89,7 @@ impl FinetuneForm {
     pub fn read(mut fields: Fields<'_>) -> Result<Self, Problem> {
         let mut text = |name| fields.text(name, Need::Optional).map(Cow::into_owned);
         let (dataset, recipe) = (text("dataset"), text("recipe"));
-        let publish_as = text("publish_as");
+        let (base_adapter, publish_as) = (text("base_adapter"), text("publish_as"));
         let items = items(&mut fields, Need::Optional);
         let overrides = match fields.take("overrides", Need::Optional) {
             None => Map::new(),
@@ -123,6 +126,7 @@ impl FinetuneForm {
             dataset: dataset.unwrap_or_default(),
             recipe,
             overrides,
+            base_adapter,
             publish_as,
         };
         let hash = Sha256::digest(format!("{request:?} {items:?} {since:?}"));

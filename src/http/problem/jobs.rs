@@ -111,6 +111,9 @@ fn row_error(problem: &LineProblem) -> FieldError {
 /// A key of the recipe, as the request's field that it came from.
 fn override_error(issue: &Issue) -> FieldError {
     let short = OVERRIDES.iter().find(|(_, key)| *key == issue.key);
+    if issue.key == "base_adapter" {
+        return FieldError::new("/base_adapter", format!("{} {}", issue.value, issue.advice));
+    }
     let pointer = match (short, issue.key.strip_prefix("losses.")) {
         (Some((short, _)), _) => format!("/overrides/{short}"),
         (None, Some(loss)) => format!("/overrides/weights/{loss}"),

@@ -185,12 +185,16 @@ impl Datasets {
         if !viewer.changes(&owner) {
             return Err(JobError::BuiltIn { name });
         }
-        let living = "SELECT id FROM jobs WHERE dataset = $1 AND status IN ('queued', 'running', 'paused', 'cancelling')";
+        let living = "SELECT id, owner FROM jobs WHERE dataset = $1 AND status IN ('queued', 'running', 'paused', 'cancelling')";
         let mut tx = self.storage.database.begin().await?;
         let job = sqlx::query(living).bind(&id).fetch_optional(&mut *tx);
         if let Some(row) = job.await? {
-            let job = row.try_get(0)?;
-            return Err(JobError::DatasetInUse { name, job });
+            let (job, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let by = match viewer.sees(&owner) {
+                true => format!("the job {job}"),
+                false => "a job of another key".to_owned(),
+            };
+            return Err(JobError::DatasetInUse { name, by });
         }
         let delete = sqlx::query("DELETE FROM datasets WHERE id = $1").bind(&id);
         delete.execute(&mut *tx).await?;

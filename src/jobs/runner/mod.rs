@@ -118,7 +118,7 @@ impl Runner {
             Broke::Storage(error @ JobError::Fenced { .. }) => return Err(error),
             Broke::Storage(error) => {
                 tracing::error!(job = claim.job.id, %error, "a job is paused");
-                (Status::Paused, None)
+                (Status::Paused, Some(held_up(&error)))
             }
             Broke::Asked if signals.is_paused() => (Status::Paused, None),
             Broke::Asked => (Status::Queued, None),
@@ -134,4 +134,21 @@ impl Runner {
             left => left.map(|()| to),
         }
     }
+}
+
+/// Why a job is paused that nobody paused.
+fn held_up(error: &JobError) -> Outcome {
+    let full = matches!(error, JobError::Storage(error) if error.is_full());
+    let (code, what) = match full {
+        true => (
+            FailureCode::StorageFull,
+            "there is no room for the job's files; free space on the machine that runs it",
+        ),
+        false => (
+            FailureCode::StorageUnavailable,
+            "rows or files of the job were not to be had for too long; the log of the machine that runs it says why",
+        ),
+    };
+    let message = format!("{what}, then resume it: it goes on from its last checkpoint");
+    Outcome::Failed { code, message }
 }

@@ -7,7 +7,8 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    jobs::{Claim, JobResult, Jobs, recipes, submit::held_out},
+    adapters::Target,
+    jobs::{Claim, JobResult, Jobs, Viewer, recipes, submit::held_out},
     storage::StorageError,
     training::run::RunDirectory,
 };
@@ -21,7 +22,7 @@ const HELD_OUT: &str = "held-out.jsonl";
 const RUN: &str = "run";
 
 impl Workspace {
-    /// Lays out the job's set, its recipe and its newest checkpoint.
+    /// Lays out the job's set, its recipe, the adapter that it goes on from, and its newest checkpoint.
     pub async fn prepare(jobs: &Jobs, claim: &Claim) -> JobResult<Self> {
         let job = &claim.job;
         let path = jobs.storage.work(&format!("{}-{}", job.id, claim.epoch));
@@ -39,6 +40,12 @@ impl Workspace {
             .split(&rows, job.plan.holdout)
             .map_err(unwritable)?;
         fs::write(workspace.recipe(), &job.plan.recipe_toml).map_err(unwritable)?;
+        if let Some(start) = &job.plan.base_adapter {
+            let viewer = Viewer::admin(&job.plan.owner);
+            let file = jobs.registry.download(&viewer, start, Target::Diffusers);
+            let path = workspace.path.join(recipes::START);
+            fs::write(path, file.await?.bytes).map_err(unwritable)?;
+        }
         workspace.restore(jobs, claim).await?;
         Ok(workspace)
     }

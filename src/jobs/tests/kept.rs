@@ -11,6 +11,7 @@ on_every_store!(
     aliases_move_only_from_where_they_were_seen,
     captured_edits_are_limited_and_make_rows,
     files_that_no_row_names_are_swept,
+    an_adapter_that_a_job_goes_on_from_stays,
 );
 
 async fn sets_are_kept_laid_out_and_deleted_only_when_unused(kept: Kept) {
@@ -173,4 +174,24 @@ async fn files_that_no_row_names_are_swept(kept: Kept) {
     place.jobs.recover().await.unwrap();
     let swept = objects.list("jobs").await.unwrap().is_empty();
     assert_eq!(swept, place.jobs.storage.is_alone());
+}
+
+async fn an_adapter_that_a_job_goes_on_from_stays(kept: Kept) {
+    let place = Place::from(kept);
+    let (jobs, me) = (&place.jobs, Viewer::owner(ME));
+    let mut tx = jobs.storage.database.begin().await.unwrap();
+    let lineage = json!({});
+    let entered = jobs.registry.enter(&mut tx, ME, ("a", 1), &lineage);
+    entered.await.unwrap();
+    tx.commit().await.unwrap();
+    let mut plan = plan();
+    plan.base_adapter = Some("a".into());
+    let Submitted::New(job) = jobs.queue.submit(&plan, 1, None).await.unwrap() else {
+        panic!()
+    };
+    let used = jobs.delete_adapter(&me, "a").await.unwrap_err();
+    assert!(used.to_string().contains(&job.id), "{used}");
+    jobs.queue.act(&job.id, Action::Cancel).await.unwrap();
+    jobs.delete_adapter(&me, "a").await.unwrap();
+    assert!(jobs.registry.entry(&me, "a").await.is_err());
 }

@@ -39,6 +39,9 @@ pub(super) fn compile(
             reference: model(&read, "model.reference", folder),
             generator: model(&read, "model.generator", folder),
             judge: model(&read, "model.judge", folder),
+            adapter: read
+                .optional_text("model.adapter")
+                .map(|path| folder.join(path)),
             lpips: read
                 .optional_text("losses.lpips_weights")
                 .map(|path| folder.join(path)),
@@ -116,6 +119,12 @@ fn cross_checks(read: &mut Reader, recipe: &Recipe) {
         read.issue(
             "losses.lpips",
             "needs losses.lpips_weights, a file that the README says how to make",
+        );
+    }
+    if recipe.model.adapter.is_some() && recipe.tuning == Tuning::Full {
+        read.issue(
+            "model.adapter",
+            "needs tuning.kind = \"lora\": whole weights have no branches to go on from",
         );
     }
     if recipe.data.replay.is_none() && recipe.data.shares.replay > 0.0 {

@@ -71,6 +71,8 @@ pub struct ModelChoice {
     pub reference: Option<String>,
     pub generator: Option<String>,
     pub judge: Option<String>,
+    /// Whose branches training goes on from.
+    pub adapter: Option<PathBuf>,
     /// Weights of the perceptual distance.
     pub lpips: Option<PathBuf>,
 }

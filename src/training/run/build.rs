@@ -1,11 +1,13 @@
 //! A recipe's trainer, from models and rows.
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 use super::{Models, RunError, RunResult, Sets};
 use crate::{
+    adapters::Adapter,
     models::zimage::Transformer,
+    nn::{Compute, Lora},
     pipelines::{
         bundle::Role,
         noise::{Grid, NoiseDraw},
@@ -188,7 +190,10 @@ fn tuned(recipe: &Recipe, tuning: &Tuning, models: &Models, role: Role) -> RunRe
     };
     match tuning {
         Tuning::Lora(lora) => {
-            let branches = fresh(base, lora, recipe.seed.wrapping_add(stream))?;
+            let mut branches = fresh(base, lora, recipe.seed.wrapping_add(stream))?;
+            if let (Role::Generator, Some(adapter)) = (role, &models.adapter) {
+                go_on(&mut branches, adapter, (lora, &base.compute().device))?;
+            }
             Ok(Tuned::low_rank(base, &branches, recipe.memory)?)
         }
         Tuning::Full => {
@@ -233,11 +238,35 @@ fn fresh(base: &Transformer, lora: &LoraChoice, seed: u64) -> RunResult<LowRank>
     })
 }
 
+/// The adapter's branches in place of fresh ones, and beside them those of modules that are no target.
+fn go_on(
+    branches: &mut LowRank,
+    adapter: &Adapter,
+    (lora, device): (&LoraChoice, &Device),
+) -> RunResult<()> {
+    let rank = adapter.rank().filter(|rank| *rank == lora.rank);
+    rank.ok_or_else(|| RunError::Rank {
+        adapter: adapter.id().clone(),
+        has: adapter.rank(),
+        wanted: lora.rank,
+    })?;
+    let masters = Compute {
+        device: device.clone(),
+        dtype: DType::F32,
+    };
+    for (module, Lora { a, b, scale }) in adapter.branches(&masters)? {
+        // as strong as it was, at the recipe's alpha
+        let b = (b * (scale / branches.scale))?;
+        branches.pairs.insert(module, [a, b]);
+    }
+    Ok(())
+}
+
 fn pair(
     seed: u64,
     rank: usize,
     [out, input]: [usize; 2],
-    device: &candle_core::Device,
+    device: &Device,
 ) -> TrainingResult<[Tensor; 2]> {
     let grid = Grid {
         channels: 1,

@@ -8,6 +8,7 @@ use std::{
 
 use super::{Models, RunError, RunResult, Sets};
 use crate::{
+    adapters::{Adapter, AdapterId},
     models::{
         files::{Files, hex_sha256},
         folder::Folder,
@@ -52,6 +53,7 @@ impl Identity {
             },
             model: ModelChoice {
                 lpips: None,
+                adapter: None,
                 ..recipe.model.clone()
             },
             checkpoint_every: 0,
@@ -67,6 +69,7 @@ impl Identity {
             .as_ref()
             .map(|judge| judge.identity().sha256.clone());
         let lpips = models.lpips.as_ref();
+        let adapter = models.adapter.as_ref().map(Adapter::id);
         let replay = sets.replay.as_ref().map(|set| set.sha256.clone());
         Self(BTreeMap::from([
             ("recipe", hex_sha256(format!("{steps_alone:?}").as_bytes())),
@@ -75,6 +78,7 @@ impl Identity {
             ("base", models.bundle.identity.sha256.clone()),
             ("judge", judge.unwrap_or_default()),
             ("lpips", lpips.map_or("", Lpips::sha256).to_owned()),
+            ("adapter", adapter.map_or("", AdapterId::as_str).to_owned()),
         ]))
     }
 }

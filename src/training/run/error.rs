@@ -2,7 +2,7 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    adapters::AdapterError,
+    adapters::{AdapterError, AdapterId},
     models::error::LoadError,
     training::{
         checkpoint::CheckpointError, error::TrainingError, guard::Skipped, instruction_set::BadRow,
@@ -34,6 +34,17 @@ pub enum RunError {
     Target {
         target: String,
         examples: Vec<String>,
+    },
+    #[error(
+        "the adapter {adapter} has {}, and the recipe asks for rank {wanted}; {}",
+        has.map_or("branches of several ranks".to_owned(), |rank| format!("rank {rank}")),
+        has.map_or("train on one of a single rank".to_owned(), |rank| format!("set tuning.rank to {rank}"))
+    )]
+    Rank {
+        adapter: AdapterId,
+        /// `None`: not the same everywhere.
+        has: Option<usize>,
+        wanted: usize,
     },
     #[error(
         "{} holds another run: its {what} differs; choose another --out, or delete the directory",

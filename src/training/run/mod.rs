@@ -30,6 +30,7 @@ use super::{
     trainer::{StepReport, Trainer},
 };
 use crate::{
+    adapters::Adapter,
     models::{lpips::Lpips, zimage::Transformer},
     pipelines::{
         bundle::{BundleSource, EditBundle, Placement},
@@ -42,8 +43,10 @@ use crate::{
 pub struct Models {
     pub source: BundleSource,
     pub placement: Placement,
-    /// With the generator as it is before the run.
+    /// With the generator as it is before the run, its adapter beside it.
     pub bundle: EditBundle,
+    /// Whose branches the run goes on from.
+    pub adapter: Option<Adapter>,
     pub teacher: Transformer,
     pub judge: Option<Judge>,
     /// Where the recipe's losses count it.
