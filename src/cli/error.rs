@@ -23,6 +23,7 @@ use crate::{
         judge::{JudgeError, check::FitError},
         noise_file::NoiseFileError,
     },
+    telemetry::traces::TracesError,
     training::{instruction_set::InstructionSetError, recipe::RecipeError, run::RunError},
 };
 
@@ -98,6 +99,8 @@ pub(super) enum CliError {
         "the operating system gives no threads for the service: {0}; end other processes, or raise the limit"
     )]
     Runtime(#[source] io::Error),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     #[error("cannot write to stdout: {0}")]
     Stdout(#[source] io::Error),
 }
@@ -159,6 +162,7 @@ impl CliError {
             | Self::Recipe(_)
             | Self::InstructionSet(_)
             | Self::NotEmpty(_)
+            | Self::Traces(_)
             | Self::Folder(_) => BAD_INPUT,
             Self::Key(error) => error.exit_code(),
             Self::Run(error) => run_exit_code(error),

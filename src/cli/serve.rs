@@ -11,7 +11,7 @@ use super::{
 use crate::{
     app::Application,
     config::{Config, Setting},
-    telemetry,
+    telemetry::{self, traces::Traces},
 };
 
 /// Time for background threads once the service has stopped.
@@ -77,6 +77,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), CliError> {
         );
     let config = Config::load(&given)?.config;
     telemetry::init(&config.log);
+    let endpoint = config.traces.otlp_endpoint.as_deref();
+    // sends what is left when the service has ended
+    let _traces = endpoint.map(Traces::export).transpose()?;
     use_threads(config.engine.threads);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -9,7 +9,7 @@ use super::{
     reader::Reader,
     values::{
         Adapters, Cache, Capture, Config, Edit, Engine, Finetune, Images, Judge, Log, Model,
-        Results, Server, Storage,
+        Results, Server, Storage, Traces,
     },
 };
 
@@ -102,6 +102,9 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
             format: read.choice("log.format"),
             level: read.level("log.level"),
         },
+        traces: Traces {
+            otlp_endpoint: read.optional_text("traces.otlp_endpoint"),
+        },
     };
     cross_checks(&mut read, &config);
     read.finish(config)
@@ -151,6 +154,13 @@ fn cross_checks(read: &mut Reader, config: &Config) {
         read.issue(
             "images.max_bytes",
             "must not exceed server.max_body_bytes; lower it, or raise the other",
+        );
+    }
+    let endpoint = config.traces.otlp_endpoint.as_deref();
+    if endpoint.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        read.issue(
+            "traces.otlp_endpoint",
+            "must be a collector's http://HOST:PORT (OTLP over HTTP, often port 4318), or empty",
         );
     }
     for (key, url, scheme) in [

@@ -15,6 +15,7 @@ pub const DEFAULTS: &str = include_str!("../../configs/default.toml");
 
 const ENV_PREFIX: &str = "NPEDIT";
 const HUB_OFFLINE: &str = "HF_HUB_OFFLINE";
+const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// Who set a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,6 +201,14 @@ impl Layers {
                 "model.offline",
                 Setting::Bool(true),
                 Layer::Env(HUB_OFFLINE.into()),
+                issues,
+            );
+        }
+        if let Some(endpoint) = env.get(OTLP_ENDPOINT) {
+            self.set(
+                "traces.otlp_endpoint",
+                Setting::Text(endpoint.clone()),
+                Layer::Env(OTLP_ENDPOINT.into()),
                 issues,
             );
         }

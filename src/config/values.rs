@@ -21,6 +21,7 @@ pub struct Config {
     pub finetune: Finetune,
     pub capture: Capture,
     pub log: Log,
+    pub traces: Traces,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -203,6 +204,13 @@ pub struct Log {
     pub format: LogFormat,
     /// Directives of `tracing_subscriber::EnvFilter`.
     pub level: String,
+}
+
+/// Spans of requests, for a collector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traces {
+    /// `http://HOST:PORT` of it; `None` sends none.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// A setting with a fixed list of names; the first is taken where the name is unknown (and reported).

@@ -4,6 +4,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 
 use super::{EditError, Edited, EngineError, Score, Stage, worker::Done};
+use crate::telemetry::traces;
 
 /// An edit that has ended.
 pub(super) fn edited(result: &Result<Edited, EngineError>) {
@@ -11,10 +12,14 @@ pub(super) fn edited(result: &Result<Edited, EngineError>) {
         return;
     };
     queued(edited.queued);
+    let mut spans = vec![("queue", edited.queued)];
     for (stage, time) in edited.stages.iter() {
         staged(name(stage), time);
+        spans.push((name(stage), time));
     }
     staged("write", edited.encoding);
+    spans.extend([("judge", edited.judging), ("write", edited.encoding)]);
+    traces::stages(&spans);
     let steps = edited.sigmas.steps().max(1) as u32;
     histogram!("edit_step_seconds").record(edited.stages.of(Stage::Denoise) / steps);
     histogram!("edit_batch_pictures").record(edited.reuse.batch as f64);
@@ -40,6 +45,7 @@ pub(super) fn scored(result: &Result<Done<Vec<Score>>, EngineError>) {
     };
     queued(done.queued);
     staged("judge", done.took);
+    traces::stages(&[("queue", done.queued), ("judge", done.took)]);
     done.output.iter().for_each(judged);
 }
 

@@ -7,6 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use opentelemetry::{Context, context::FutureExt, propagation::Extractor};
 use uuid::Uuid;
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
     problem::{Code, Problem},
     request_id::RequestId,
 };
+use crate::telemetry::traces;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -34,6 +36,8 @@ struct Pending {
     caller: String,
     start: Instant,
     answered: bool,
+    /// With its span.
+    traced: Context,
 }
 
 impl Pending {
@@ -50,6 +54,7 @@ impl Pending {
         metrics::counter!("http_requests_total", &labels).increment(1);
         let time = self.start.elapsed().as_secs_f64();
         metrics::histogram!("http_request_seconds", "route" => self.route.clone()).record(time);
+        traces::answered(&self.traced, self.id(), status);
     }
 
     /// The one line of this request.
@@ -99,11 +104,13 @@ pub async fn access_log(mut request: Request, next: Next) -> Response {
         caller: String::new(),
         start: Instant::now(),
         answered: false,
+        traced: traced(&request),
     };
     let id = RequestId(pending.id().to_owned());
     request.extensions_mut().insert(id);
     let (request, leftover) = leftover::lend(request);
-    let mut response = next.run(request).await;
+    let answering = next.run(request).with_context(pending.traced.clone());
+    let mut response = answering.await;
     let caller = response.extensions_mut().remove::<CallerName>();
     pending.caller = caller.map_or_else(String::new, |CallerName(name)| name);
     let problem = response.extensions_mut().remove::<Problem>();
@@ -143,6 +150,25 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
     let valid =
         trace.len() == 32 && trace.bytes().all(hex) && trace.bytes().any(|byte| byte != b'0');
     valid.then(|| trace.to_owned())
+}
+
+/// A span in the trace of the client.
+fn traced(request: &Request) -> Context {
+    let method = method_name(request.method());
+    traces::request(&method, &route(request), &Headers(request.headers()))
+}
+
+/// Headers as propagators read them.
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
 }
 
 /// Clients may make up methods; metrics know only the usual ones.

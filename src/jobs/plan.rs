@@ -12,6 +12,9 @@ pub struct Plan {
     pub owner: String,
     /// Id of the dataset.
     pub dataset: String,
+    /// Id of the dataset that is replayed.
+    #[serde(default)]
+    pub replay: Option<String>,
     /// Id of the adapter that it goes on from.
     #[serde(default)]
     pub base_adapter: Option<String>,

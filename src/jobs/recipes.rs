@@ -31,6 +31,8 @@ pub struct Recipes {
 #[derive(Clone, Debug)]
 pub struct JobRecipe {
     pub toml: String,
+    /// Id or name of the set that is replayed.
+    pub replay: Option<String>,
     pub loaded: Loaded,
 }
 
@@ -46,6 +48,8 @@ pub const OVERRIDES: &[(&str, &str)] = &[
 pub const WEIGHTS: &str = "weights";
 /// Name of the rows beside a job's recipe.
 pub const ROWS: &str = "rows.jsonl";
+/// Name of the folder beside a job's recipe with the rows that are replayed.
+pub(super) const REPLAY: &str = "replay";
 pub(super) const FILE: &str = "recipe.toml";
 /// Name of the adapter beside a job's recipe that training goes on from.
 pub(super) const START: &str = "base-adapter.safetensors";
@@ -129,21 +133,35 @@ impl Recipes {
             go_on(&mut table, overrides, start).map_err(refused)?;
         }
         let data = table.entry("data").or_insert(Table::new().into());
+        let mut replay = None;
         if let Some(data) = data.as_table_mut() {
             data.insert("rows".into(), ROWS.into());
-            data.remove("replay");
-            data.remove("replay_share");
+            replay = replayed(data);
         }
         let toml = table.to_string();
         let loaded = read(&toml).map_err(refused)?;
         match loaded.recipe.tuning {
-            Tuning::Lora(_) => Ok(JobRecipe { toml, loaded }),
+            Tuning::Lora(_) => Ok(JobRecipe {
+                toml,
+                replay,
+                loaded,
+            }),
             Tuning::Full => {
                 let advice = "must be \"lora\": a job makes an adapter";
                 Err(refused(vec![issue("tuning.kind", "full", advice)]))
             }
         }
     }
+}
+
+/// The set that the recipe replays; its rows will lie beside the job's own.
+fn replayed(data: &mut Table) -> Option<String> {
+    let name = data.remove("replay")?.as_str()?.to_owned();
+    if name.is_empty() {
+        return None;
+    }
+    data.insert("replay".into(), format!("{REPLAY}/{ROWS}").into());
+    Some(name)
 }
 
 /// Training goes on from `start`, whose rank the recipe takes over.
@@ -246,6 +264,15 @@ mod tests {
             compile(json!({"step": 1})),
             Err(JobError::Recipe { .. })
         ));
+    }
+
+    #[test]
+    fn the_demo_replays_a_built_in_set() {
+        let recipes = Recipes { own: None };
+        let recipe = recipes.compile(FINETUNE_DEMO, &Map::new(), None).unwrap();
+        assert_eq!(recipe.replay.as_deref(), Some("demo-replay"));
+        let replay = recipe.loaded.recipe.data.replay.unwrap();
+        assert!(replay.ends_with("replay/rows.jsonl"), "{replay:?}");
     }
 
     #[test]

@@ -66,10 +66,15 @@ impl Jobs {
         let recipe = self.recipes.compile(name, &overrides, start.as_ref())?;
         let dataset = self.datasets.dataset(&request.viewer, &request.dataset);
         let dataset = dataset.await?;
+        let replay = match &recipe.replay {
+            None => None,
+            Some(name) => Some(self.datasets.dataset(&request.viewer, name).await?.id),
+        };
         let held = held_out(dataset.report.rows, holdout);
         let plan = Plan {
             owner: request.viewer.name().to_owned(),
             dataset: dataset.id.clone(),
+            replay,
             base_adapter: start.map(|adapter| adapter.id().to_string()),
             recipe: name.to_owned(),
             overrides: request.overrides.clone(),

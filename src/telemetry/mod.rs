@@ -1,5 +1,6 @@
 //! Logs, on stderr: stdout belongs to results. And what Prometheus reads.
 pub mod metrics;
+pub mod traces;
 
 use std::io::{self, IsTerminal};
 

@@ -20,7 +20,9 @@ pub struct Traces(SdkTracerProvider);
 
 /// A collector that cannot be sent to.
 #[derive(Debug, thiserror::Error)]
-#[error("traces cannot be exported: {0}; log.otlp_endpoint must be a collector's http://HOST:PORT")]
+#[error(
+    "traces cannot be exported: {0}; traces.otlp_endpoint must be a collector's http://HOST:PORT"
+)]
 pub struct TracesError(#[from] ExporterBuildError);
 
 impl Traces {
@@ -70,11 +72,12 @@ pub fn request(method: &str, route: &str, headers: &dyn Extractor) -> Context {
 }
 
 /// Ends the span of a request; a server's failure is one.
-pub fn answered(request: &Context, id: &str, status: u16) {
+pub fn answered(request: &Context, id: &str, status: &str) {
     let span = request.span();
-    span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
-    span.set_attribute(KeyValue::new("http.request.header.x-request-id", id.to_owned()));
-    if status >= 500 {
+    let code: i64 = status.parse().unwrap_or_default();
+    span.set_attribute(KeyValue::new("http.response.status_code", code));
+    span.set_attribute(KeyValue::new("npedit.request_id", id.to_owned()));
+    if code >= 500 {
         span.set_status(Status::error(""));
     }
     span.end();

@@ -30,6 +30,10 @@ rows = 1
 
 pub fn small(recipes: &Path) -> impl FnOnce(&mut Config) {
     fs::write(recipes.join("mine.toml"), RECIPE).unwrap();
+    for set in ["demo-replay", "nowhere"] {
+        let replayed = format!("{RECIPE}[data]\nreplay = {set:?}\nreplay_share = 0.5\n");
+        fs::write(recipes.join(format!("{set}.toml")), replayed).unwrap();
+    }
     let recipes = recipes.to_owned();
     move |config| {
         config.finetune.recipes_dir = Some(recipes);
@@ -205,6 +209,7 @@ async fn a_job_runs_beside_the_service_and_its_adapter_edits() {
     problem(used.send().await.unwrap(), 409, "adapter_in_use").await;
 
     goes_on_from(&server, adapter).await;
+    replays(&server).await;
 
     let act = async |action: &str| {
         post(&server, &format!("/v1/finetune/{id}/{action}"), &json!({})).await
@@ -366,6 +371,24 @@ fn zip(name: &str, content: &[u8]) -> Vec<u8> {
     zip.start_file(name, options).unwrap();
     std::io::Write::write_all(&mut zip, content).unwrap();
     zip.finish().unwrap().into_inner()
+}
+
+/// A job whose recipe replays a set.
+async fn replays(server: &Server) {
+    let mut request =
+        json!({"dataset": "mine", "recipe": "demo-replay", "overrides": {"steps": 1}});
+    let job: Value = post(server, "/v1/finetune", &request)
+        .await
+        .json()
+        .await
+        .unwrap();
+    let job = ended(server, job["id"].as_str().unwrap()).await;
+    let adapter = job["adapter"]["id"].as_str().unwrap();
+    let kept = got(server, &format!("/v1/adapters/{adapter}")).await;
+    assert_eq!(kept["lineage"]["replay"], "set-demo-replay", "{kept:#}");
+    request["recipe"] = "nowhere".into();
+    let unknown = post(server, "/v1/finetune", &request).await;
+    problem(unknown, 404, "dataset_not_found").await;
 }
 
 /// A job that goes on from `adapter`, which the alias `mine` names, and learns nothing, makes the same one.

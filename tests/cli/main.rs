@@ -12,5 +12,6 @@ mod score;
 mod serve;
 mod settings;
 mod stdin;
+mod traces;
 mod usage;
 mod world;

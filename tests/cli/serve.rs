@@ -12,14 +12,14 @@ use crate::process::{command, npedit};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Service {
+pub(super) struct Service {
     child: Child,
     log: BufReader<std::process::ChildStderr>,
     address: String,
 }
 
 impl Service {
-    fn start(dir: &Path, more: &[&str]) -> Self {
+    pub(super) fn start(dir: &Path, more: &[&str]) -> Self {
         let mut args = vec!["serve", "--port", "0"];
         args.extend(more);
         let mut child = command(dir, &args).stderr(Stdio::piped()).spawn().unwrap();
@@ -35,7 +35,7 @@ impl Service {
     }
 
     /// The next line of the log that says `part`.
-    fn line_with(&mut self, part: &str) -> String {
+    pub(super) fn line_with(&mut self, part: &str) -> String {
         let mut line = String::new();
         loop {
             line.clear();
@@ -49,7 +49,7 @@ impl Service {
         }
     }
 
-    fn request(&self, request: &[u8]) -> Vec<u8> {
+    pub(super) fn request(&self, request: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.write_all(request).unwrap();
         let mut answer = Vec::new();
@@ -62,7 +62,7 @@ impl Service {
         String::from_utf8(self.request(request.as_bytes())).unwrap()
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -73,7 +73,7 @@ impl Service {
         );
     }
 
-    fn exit_code(&mut self) -> Option<i32> {
+    pub(super) fn exit_code(&mut self) -> Option<i32> {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -93,7 +93,7 @@ impl Drop for Service {
     }
 }
 
-fn picture() -> Vec<u8> {
+pub(super) fn picture() -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     let gradient = image::RgbImage::from_fn(64, 48, |x, y| {
         image::Rgb([(x * 4) as u8, (y * 5) as u8, 99])
@@ -104,7 +104,7 @@ fn picture() -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn multipart(picture: &[u8]) -> Vec<u8> {
+pub(super) fn multipart(picture: &[u8]) -> Vec<u8> {
     let mut body =
         b"--XX\r\ncontent-disposition: form-data; name=\"image\"; filename=\"a.png\"\r\n\r\n"
             .to_vec();

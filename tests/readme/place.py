@@ -45,7 +45,8 @@ class Place:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        (self.own / "recipes/np-edit-zimage.toml").write_text(RECIPE)
+        for name in ("np-edit-zimage", "finetune-demo"):
+            (self.own / f"recipes/{name}.toml").write_text(RECIPE)
         # An answer that is an error fails its command, as the reader would see.
         (self.own / ".curlrc").write_text("fail-with-body\nno-progress-meter\n")
         settings = {

@@ -16,9 +16,10 @@ use std::{
 use sqlx::{Row, any::AnyRow};
 use uuid::Uuid;
 
+use self::demo::BuiltIn;
 pub use self::{
     archive::{ArchiveLimits, unpack},
-    demo::DEMO,
+    demo::{DEMO, DEMO_REPLAY},
     error::{DatasetError, LineProblem},
     report::{LineNote, Report},
     rows::{Item, SentRow},
@@ -93,7 +94,7 @@ impl Datasets {
     /// # Errors
     /// [`DatasetError`], or no storage.
     pub async fn create(&self, viewer: &Viewer, name: &str, sent: Sent) -> JobResult<Dataset> {
-        if name == DEMO {
+        if BuiltIn::named(name).is_some() {
             return Err(DatasetError::NameTaken { name: name.into() }.into());
         }
         let limits = self.limits.clone();
@@ -126,7 +127,7 @@ impl Datasets {
         let insert = sqlx::query(insert).bind(id).bind(owner).bind(name);
         let insert = insert.bind(now).bind(report);
         let done = insert.execute(self.storage.database.pool()).await?;
-        if done.rows_affected() == 0 && *name != DEMO {
+        if done.rows_affected() == 0 && BuiltIn::named(name).is_none() {
             objects.delete_folder(&format!("datasets/{id}")).await?;
             return Err(DatasetError::NameTaken {
                 name: (*name).into(),
@@ -136,7 +137,7 @@ impl Datasets {
         Ok(())
     }
 
-    /// By id or name, the viewer's own before others of that name; [`DEMO`] is drawn when it is first asked for.
+    /// By id or name, the viewer's own before others of that name; the built-in ones are drawn when they are first asked for.
     ///
     /// # Errors
     /// [`JobError::UnknownDataset`], or no storage.
@@ -145,21 +146,20 @@ impl Datasets {
         let select = sqlx::query(select).bind(name).bind(viewer.name());
         let select = select.bind(viewer.sees_all());
         let row = select.fetch_optional(self.storage.database.pool()).await?;
-        match row {
-            Some(row) => Dataset::of_row(&row),
-            None if name == DEMO => {
-                let drawn = tokio::task::spawn_blocking(demo::draw).await;
-                let drawn = drawn.map_err(|_| DatasetError::Defect)??;
-                let names = Names {
-                    id: demo::ID,
-                    name: DEMO,
-                    owner: EVERYONE,
-                };
-                self.keep(&names, drawn).await?;
-                Box::pin(self.dataset(viewer, name)).await
-            }
-            None => Err(JobError::UnknownDataset { name: name.into() }),
+        if let Some(row) = row {
+            return Dataset::of_row(&row);
         }
+        let unknown = || JobError::UnknownDataset { name: name.into() };
+        let set = BuiltIn::named(name).ok_or_else(unknown)?;
+        let drawn = tokio::task::spawn_blocking(move || set.draw()).await;
+        let drawn = drawn.map_err(|_| DatasetError::Defect)??;
+        let names = Names {
+            id: set.id,
+            name: set.name,
+            owner: EVERYONE,
+        };
+        self.keep(&names, drawn).await?;
+        Box::pin(self.dataset(viewer, name)).await
     }
 
     /// Newest first.
@@ -185,10 +185,11 @@ impl Datasets {
         if !viewer.changes(&owner) {
             return Err(JobError::BuiltIn { name });
         }
-        let living = "SELECT id, owner FROM jobs WHERE dataset = $1 AND status IN ('queued', 'running', 'paused', 'cancelling')";
+        let living = "SELECT id, owner FROM jobs WHERE (dataset = $1 OR plan LIKE $2) AND status IN ('queued', 'running', 'paused', 'cancelling')";
         let mut tx = self.storage.database.begin().await?;
-        let job = sqlx::query(living).bind(&id).fetch_optional(&mut *tx);
-        if let Some(row) = job.await? {
+        let replayed = format!("%\"replay\":\"{id}\"%");
+        let job = sqlx::query(living).bind(&id).bind(replayed);
+        if let Some(row) = job.fetch_optional(&mut *tx).await? {
             let (job, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
             let by = match viewer.sees(&owner) {
                 true => format!("the job {job}"),

@@ -180,8 +180,11 @@ fn every_bad_row_is_named_and_what_is_left_out_is_reported() {
 
 #[test]
 fn the_demo_set_is_of_one_type_and_always_the_same() {
-    let (once, again) = (demo::draw().unwrap(), demo::draw().unwrap());
-    assert_eq!(once.report, again.report);
-    assert_eq!(once.report.edit_types.len(), 1);
-    assert!(once.report.rows > 80, "{:?}", once.report);
+    let draw = |name| BuiltIn::named(name).unwrap().draw().unwrap().report;
+    let (once, again) = (draw(DEMO), draw(DEMO));
+    assert_eq!(once, again);
+    assert_eq!(once.edit_types.len(), 1);
+    assert!(once.rows > 80, "{once:?}");
+    let replayed = draw(DEMO_REPLAY);
+    assert_eq!(replayed.edit_types.len(), 5, "{replayed:?}");
 }

@@ -79,6 +79,7 @@ impl Runner {
             settings: self.jobs.settings.clone(),
             recipe: workspace.recipe(),
             rows: workspace.rows(),
+            replay: workspace.replay(),
             held_out: workspace.held_out(),
             directory: workspace.run(),
         };

@@ -34,6 +34,7 @@ impl Runner {
         let lineage = json!({
             "job": job.id,
             "dataset": {"id": dataset.id, "name": dataset.name, "sha256": dataset.report.sha256},
+            "replay": job.plan.replay,
             "base_adapter": job.plan.base_adapter,
             "recipe": job.plan.recipe,
             "overrides": job.plan.overrides,

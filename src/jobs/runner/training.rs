@@ -25,6 +25,7 @@ pub(super) struct Bench {
     pub settings: Arc<JobSettings>,
     pub recipe: PathBuf,
     pub rows: PathBuf,
+    pub replay: Option<PathBuf>,
     pub held_out: PathBuf,
     pub directory: RunDirectory,
 }
@@ -42,11 +43,11 @@ pub(super) fn train(bench: &Bench, mut watch: Watch) -> Result<Trained, Broke> {
     let loaded = Recipe::read(&bench.recipe).map_err(failed)?;
     let models = bench.models.load(&loaded.recipe).map_err(failed)?;
     let limits = bench.settings.set_limits.images.clone();
-    let rows = InstructionSet::read(&bench.rows, &limits, BadPictures::Refuse).map_err(failed)?;
+    let read = |rows| InstructionSet::read(rows, &limits, BadPictures::Refuse).map_err(failed);
     let sets = Sets {
-        rows,
-        replay: None,
-        limits,
+        rows: read(&bench.rows)?,
+        replay: bench.replay.as_deref().map(read).transpose()?,
+        limits: limits.clone(),
     };
     // 2 run         from the newest checkpoint
     let ended = run::run(&loaded, (&models, &sets), &bench.directory, &mut watch);

@@ -22,7 +22,7 @@ const HELD_OUT: &str = "held-out.jsonl";
 const RUN: &str = "run";
 
 impl Workspace {
-    /// Lays out the job's set, its recipe, the adapter that it goes on from, and its newest checkpoint.
+    /// Lays out the job's sets, its recipe, the adapter that it goes on from, and its newest checkpoint.
     pub async fn prepare(jobs: &Jobs, claim: &Claim) -> JobResult<Self> {
         let job = &claim.job;
         let path = jobs.storage.work(&format!("{}-{}", job.id, claim.epoch));
@@ -36,6 +36,10 @@ impl Workspace {
             .datasets
             .lay_out(&job.plan.dataset, &workspace.path)
             .await?;
+        if let Some(replay) = &job.plan.replay {
+            let folder = workspace.path.join(recipes::REPLAY);
+            jobs.datasets.lay_out(replay, &folder).await?;
+        }
         workspace
             .split(&rows, job.plan.holdout)
             .map_err(unwritable)?;
@@ -57,6 +61,12 @@ impl Workspace {
     /// Rows that are trained on.
     pub fn rows(&self) -> PathBuf {
         self.path.join(recipes::ROWS)
+    }
+
+    /// Rows that are replayed, where the job has some.
+    pub fn replay(&self) -> Option<PathBuf> {
+        let rows = self.path.join(recipes::REPLAY).join(recipes::ROWS);
+        rows.exists().then_some(rows)
     }
 
     /// Rows that are never trained on.

@@ -42,6 +42,7 @@ fn plan() -> Plan {
     Plan {
         owner: ME.into(),
         dataset: "set-1".into(),
+        replay: None,
         base_adapter: None,
         recipe: "mine".into(),
         overrides: Map::new(),
