@@ -21,6 +21,7 @@ QUICKER = {
     '"steps": 200': '"steps": 1',
 }
 RECIPE = """
+steps = 1
 [batch]
 size = 1
 micro = 1
