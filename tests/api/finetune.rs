@@ -53,18 +53,18 @@ pub fn set() -> Value {
     json!({"name": "mine", "items": items})
 }
 
-async fn post(server: &Server, path: &str, body: &Value) -> reqwest::Response {
+pub async fn post(server: &Server, path: &str, body: &Value) -> reqwest::Response {
     let request = server.client.post(format!("{}{path}", server.url));
     request.json(body).send().await.unwrap()
 }
 
-async fn got(server: &Server, path: &str) -> Value {
+pub async fn got(server: &Server, path: &str) -> Value {
     let response = server.get(path).await;
     assert!(response.status().is_success(), "{path}: {response:?}");
     response.json().await.unwrap()
 }
 
-async fn ended(server: &Server, id: &str) -> Value {
+pub async fn ended(server: &Server, id: &str) -> Value {
     let waiting = async {
         loop {
             let job = got(server, &format!("/v1/finetune/{id}")).await;
@@ -208,8 +208,8 @@ async fn a_job_runs_beside_the_service_and_its_adapter_edits() {
         .delete(format!("{}/v1/adapters/{adapter}", server.url));
     problem(used.send().await.unwrap(), 409, "adapter_in_use").await;
 
-    goes_on_from(&server, adapter).await;
-    replays(&server).await;
+    crate::starts::goes_on_from(&server, adapter).await;
+    crate::starts::replays(&server).await;
 
     let act = async |action: &str| {
         post(&server, &format!("/v1/finetune/{id}/{action}"), &json!({})).await
@@ -371,46 +371,4 @@ fn zip(name: &str, content: &[u8]) -> Vec<u8> {
     zip.start_file(name, options).unwrap();
     std::io::Write::write_all(&mut zip, content).unwrap();
     zip.finish().unwrap().into_inner()
-}
-
-/// A job whose recipe replays a set.
-async fn replays(server: &Server) {
-    let mut request =
-        json!({"dataset": "mine", "recipe": "demo-replay", "overrides": {"steps": 1}});
-    let job: Value = post(server, "/v1/finetune", &request)
-        .await
-        .json()
-        .await
-        .unwrap();
-    let job = ended(server, job["id"].as_str().unwrap()).await;
-    let adapter = job["adapter"]["id"].as_str().unwrap();
-    let kept = got(server, &format!("/v1/adapters/{adapter}")).await;
-    assert_eq!(kept["lineage"]["replay"], "set-demo-replay", "{kept:#}");
-    request["recipe"] = "nowhere".into();
-    let unknown = post(server, "/v1/finetune", &request).await;
-    problem(unknown, 404, "dataset_not_found").await;
-}
-
-/// A job that goes on from `adapter`, which the alias `mine` names, and learns nothing, makes the same one.
-async fn goes_on_from(server: &Server, adapter: &str) {
-    let overrides = json!({"steps": 1, "lr": 0.0});
-    let mut request = json!({"dataset": "mine", "recipe": "mine", "base_adapter": "mine", "overrides": overrides});
-    let job: Value = post(server, "/v1/finetune", &request)
-        .await
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(job["base_adapter"], adapter, "{job:#}");
-    let job = ended(server, job["id"].as_str().unwrap()).await;
-    assert_eq!(job["adapter"]["id"], adapter, "{job:#}");
-    // compared with what it went on from, not with the bare editor
-    assert_eq!(job["gate"]["gain"]["mean"], 0.0, "{job:#}");
-    assert_eq!(job["gate"]["before"], job["gate"]["after"], "{job:#}");
-    request["overrides"]["rank"] = 3.into();
-    let refused = post(server, "/v1/finetune", &request).await;
-    let refused = problem(refused, 400, "invalid_request").await;
-    assert_eq!(crate::support::pointers(&refused), ["/overrides/rank"]);
-    request["base_adapter"] = "nobody".into();
-    let unknown = post(server, "/v1/finetune", &request).await;
-    problem(unknown, 404, "adapter_not_found").await;
 }

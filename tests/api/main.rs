@@ -27,6 +27,7 @@ mod raw;
 mod receipts;
 mod score_fields;
 mod score_queue;
+mod starts;
 mod stub;
 mod support;
 mod tiny;
