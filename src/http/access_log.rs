@@ -95,16 +95,17 @@ impl Drop for Pending {
 
 pub async fn access_log(mut request: Request, next: Next) -> Response {
     let accept = Accept::of(request.headers());
+    let route = route(&request);
     let mut pending = Pending {
         id: request_id(request.headers()),
         trace: trace_id(request.headers()).unwrap_or_default(),
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
-        route: route(&request),
+        traced: traced(&request, &route),
+        route,
         caller: String::new(),
         start: Instant::now(),
         answered: false,
-        traced: traced(&request),
     };
     let id = RequestId(pending.id().to_owned());
     request.extensions_mut().insert(id);
@@ -153,9 +154,9 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// A span in the trace of the client.
-fn traced(request: &Request) -> Context {
+fn traced(request: &Request, route: &str) -> Context {
     let method = method_name(request.method());
-    traces::request(&method, &route(request), &Headers(request.headers()))
+    traces::request(&method, route, &Headers(request.headers()))
 }
 
 /// Headers as propagators read them.

@@ -28,6 +28,9 @@ every = 0
 rows = 1
 "#;
 
+/// Streams of events end after this long without one.
+const IDLE: Duration = Duration::from_secs(1);
+
 pub fn small(recipes: &Path) -> impl FnOnce(&mut Config) {
     fs::write(recipes.join("mine.toml"), RECIPE).unwrap();
     for set in ["demo-replay", "nowhere"] {
@@ -234,7 +237,12 @@ async fn a_job_runs_beside_the_service_and_its_adapter_edits() {
 #[tokio::test]
 async fn jobs_wait_pause_and_are_cancelled() {
     let recipes = tempfile::tempdir().unwrap();
-    let server = Scripted::stub_with(small(recipes.path())).await;
+    let small = small(recipes.path());
+    let server = Scripted::stub_with(|config| {
+        small(config);
+        config.finetune.events_idle = IDLE;
+    })
+    .await;
     let made = post(&server, "/v1/datasets", &set()).await;
     assert_eq!(made.status(), 201);
     problem(
@@ -251,6 +259,12 @@ async fn jobs_wait_pause_and_are_cancelled() {
         .unwrap();
     assert_eq!(job["status"], "queued");
     let id = job["id"].as_str().unwrap();
+    // nobody runs it: the stream tells what there is and ends
+    let begun = std::time::Instant::now();
+    let events = server.get(&format!("/v1/finetune/{id}/events")).await;
+    let events = tokio::time::timeout(PATIENCE, events.text()).await.unwrap();
+    assert!(events.unwrap().contains("\"queued\""));
+    assert!(begun.elapsed() >= IDLE);
     for (action, status) in [
         ("pause", "paused"),
         ("resume", "queued"),
