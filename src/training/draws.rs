@@ -19,6 +19,8 @@ pub enum Purpose {
     Dropout,
     /// Scenes of the world.
     Scenes,
+    /// Labelled edits, and the light on them.
+    Labelled,
     /// Level and noise of a fake-score update, and the path of its outputs.
     FakeSigma {
         update: u32,
@@ -45,6 +47,7 @@ impl Purpose {
             Self::FlowNoise => 5,
             Self::Dropout => 6,
             Self::Scenes => 7,
+            Self::Labelled => 8,
             Self::FakeSigma { update } => 16 + 4 * u128::from(update),
             Self::FakeNoise { update } => 17 + 4 * u128::from(update),
             Self::FakePath { update } => 18 + 4 * u128::from(update),

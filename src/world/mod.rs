@@ -13,6 +13,7 @@ mod edit;
 mod edit_type;
 mod finish;
 mod instruction;
+mod looks;
 mod mention;
 mod object;
 mod oracle;
@@ -32,6 +33,7 @@ pub use self::{
     edit::Edit,
     edit_type::{EditMix, EditType, EmptyMix},
     finish::Finish,
+    looks::Looks,
     object::{Object, Side, Size},
     oracle::{Fault, Oracle, OtherSize, Verdict},
     render::{Edges, View},

@@ -60,7 +60,7 @@ fn controls_tell_right_from_wrong() {
 }
 
 /// Small enough to be trained in a test.
-const RECIPES: [(&str, &str); 4] = [
+const RECIPES: [(&str, &str); 5] = [
     (
         "1-autoencoder.toml",
         "component = \"autoencoder\"\nsteps = 2\n[batch]\nsize = 1\n[scenes]\nside = 32\n",
@@ -76,6 +76,10 @@ const RECIPES: [(&str, &str); 4] = [
     (
         "4-judge.toml",
         "component = \"judge\"\nsteps = 2\n[batch]\nsize = 2\n[optimiser]\nmuon_modules = \"layers\"\n",
+    ),
+    (
+        "5-judge.toml",
+        "component = \"judge\"\nsteps = 2\n[batch]\nsize = 1\n[labelled]\nlist = \"attempts/pairs.jsonl\"\nsize = 1\nattempts = 3\n",
     ),
 ];
 
@@ -134,6 +138,12 @@ fn a_bundle_is_built_part_by_part_and_the_same_again() {
     assert_eq!(accuracy["by_type"].as_object().unwrap().len(), 7);
     assert_eq!(accuracy["by_kind"].as_object().unwrap().len(), 8);
     assert!(accuracy["all"]["mean"].is_number());
+    let report = npedit(
+        dir.path(),
+        &["judge-check", "one/attempts", "--model", "one/bundle"],
+    );
+    let report: Value = serde_json::from_str(&report.succeeds()).unwrap();
+    assert!(report["rows"].as_u64().unwrap() >= 3, "{report}");
     let edit = [
         "edit",
         "one/scenes/edits/00000-image.png",

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{BuildArgs, sets};
+use super::{BuildArgs, attempts, sets};
 use crate::{
     app::Loader,
     cli::{
@@ -36,6 +36,8 @@ struct Recipes;
 
 /// Explains the keys, trains nothing.
 const MANUAL: &str = "default.toml";
+/// Denoising steps at most of the attempts that a judge learns from.
+const STEPS: u8 = 4;
 /// Written when a part's weights are in the bundle.
 const DONE: &str = "installed";
 
@@ -62,7 +64,7 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), CliError> {
         eprintln!("{}", name.display());
         let directory = RunDirectory::new(out.clone());
         if is_component(&recipe)? {
-            component(&recipe, &bundle, &placement, &directory)?;
+            component(&recipe, &bundle, (&config, &placement), &directory)?;
         } else {
             transformer(&recipe, &bundle, config.clone(), &directory)?;
         }
@@ -113,11 +115,23 @@ fn is_component(recipe: &Path) -> Result<bool, CliError> {
 fn component(
     path: &Path,
     bundle: &Path,
-    placement: &Placement,
+    (config, placement): (&Config, &Placement),
     directory: &RunDirectory,
 ) -> Result<(), CliError> {
     let recipe = &ComponentRecipe::read(path)?;
     let files = Files::Directory(bundle.to_owned());
+    if let Some(labelled) = &recipe.labelled
+        && !labelled.list.exists()
+    {
+        let mut config = config.clone();
+        config.model.reference = Some(bundle.display().to_string());
+        let plan = attempts::Plan {
+            scenes: labelled.attempts,
+            seed: recipe.course.seed,
+            steps: STEPS,
+        };
+        attempts::write(labelled.folder(), &config, plan)?;
+    }
     let ended = train::watched(recipe.course.steps, |watcher| {
         Ok(run::component(
             recipe,

@@ -1,4 +1,5 @@
 //! `npedit world`: the scenes that the tiny bundle is made for.
+mod attempts;
 mod build;
 mod card;
 mod controls;
@@ -36,6 +37,8 @@ enum Action {
     Build(BuildArgs),
     /// Halve a built bundle's bytes, and describe it in a model card
     Pack(PackArgs),
+    /// Write what an editor makes of fresh edits, labelled, for a judge to learn from
+    Attempts(AttemptsArgs),
     /// Try editors on scenes that none of them was trained on
     Eval(EvalArgs),
     /// Try the oracle on edits of which it is known whether they are good
@@ -89,6 +92,25 @@ struct PackArgs {
     seed: u64,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+#[derive(Debug, Args)]
+struct AttemptsArgs {
+    /// Directory that does not exist yet, or is empty: pictures and pairs.jsonl, as `npedit judge-check` reads them
+    dir: PathBuf,
+    /// How many edits
+    #[arg(long, default_value_t = 4000, value_parser = value_parser!(u64).range(1..=100_000))]
+    scenes: u64,
+    /// Same seed, same edits
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Denoising steps at most: as many edits are made in one as in two, and so on
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u8).range(1..=8))]
+    steps: u8,
+    #[command(flatten)]
+    model: ModelArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -180,6 +202,7 @@ pub(super) fn run(command: &WorldCommand) -> Result<(), CliError> {
         Action::Sample(args) => sample::run(args),
         Action::Build(args) => build::run(args),
         Action::Pack(args) => pack::run(args),
+        Action::Attempts(args) => attempts::run(args),
         Action::Eval(args) => eval::run(args),
         Action::Controls(args) => controls::run(args),
         Action::JudgeCheck(args) => judge::run(args),

@@ -52,7 +52,7 @@ pub(super) fn run(args: &SampleArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn make_empty(dir: &Path) -> Result<(), Unusable> {
+pub(super) fn make_empty(dir: &Path) -> Result<(), Unusable> {
     let failed = |source| Unusable::Output {
         path: dir.to_owned(),
         source,

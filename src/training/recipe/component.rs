@@ -1,5 +1,5 @@
 //! The recipe of a part of the tiny bundle that is trained on scenes alone.
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{RecipeError, compile};
 use crate::{
@@ -38,6 +38,23 @@ impl Component {
     }
 }
 
+/// Which labelled edits a judge sees beside those that the world draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelledChoice {
+    pub list: PathBuf,
+    /// Edits of a step.
+    pub size: usize,
+    /// Edits that `npedit world build` has the bundle's editor attempt where there is no such list yet.
+    pub attempts: u64,
+}
+
+impl LabelledChoice {
+    /// Where the list and its pictures lie.
+    pub fn folder(&self) -> &Path {
+        self.list.parent().unwrap_or(Path::new("."))
+    }
+}
+
 /// How a part is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComponentRecipe {
@@ -48,6 +65,8 @@ pub struct ComponentRecipe {
     /// Pixels a side of a scene.
     pub side: u32,
     pub autoencoder: AutoencoderLoss,
+    /// Of the judge: edits that somebody labelled.
+    pub labelled: Option<LabelledChoice>,
     pub checkpoint_every: u64,
 }
 
@@ -73,6 +92,13 @@ impl ComponentRecipe {
                 edges: read.number("autoencoder.edges", weight.clone()),
                 size: read.number("autoencoder.size", weight),
             },
+            labelled: read
+                .optional_text("labelled.list")
+                .map(|list| LabelledChoice {
+                    list: path.parent().unwrap_or(Path::new(".")).join(list),
+                    size: read.integer("labelled.size", 1..=4096),
+                    attempts: read.integer("labelled.attempts", 1..=100_000),
+                }),
             checkpoint_every: read.integer("checkpoint.every", 1..=most),
         };
         read.finish(recipe).map_err(RecipeError)

@@ -26,7 +26,7 @@ use crate::{
         stages::{
             Stage,
             autoencoder::Autoencoding,
-            judging::{Degradation, Judging},
+            judging::{Degradation, Judging, Labelled, LabelledEdits},
             language_modelling::LanguageModelling,
         },
         trainer::Trainer,
@@ -117,7 +117,14 @@ fn stage(
             let folder = Folder::below(files.clone(), folder);
             let model = VisionLanguageModel::build(&folder, weights, compute)?;
             let seen = Degradation::ALL.to_vec();
-            Box::new(Judging::new(model, parameters, (batch, seen))?)
+            let mut judging = Judging::new(model, parameters, (batch, seen))?;
+            if let Some(choice) = &recipe.labelled {
+                judging = judging.with_labelled(LabelledEdits {
+                    edits: Labelled::read(&choice.list)?,
+                    batch: choice.size,
+                });
+            }
+            Box::new(judging)
         }
     })
 }

@@ -172,6 +172,11 @@ impl Prompts {
         self.shared.ids.len() + QUESTIONS * questions.width
     }
 
+    /// Where a pair's questions are answered, in its row.
+    pub fn all_answers(&self, questions: &Questions, pair: usize) -> [AnswerPlaces; QUESTIONS] {
+        std::array::from_fn(|question| self.answers(questions, pair, question))
+    }
+
     /// Where a pair's question is answered, in its row.
     pub fn answers(&self, questions: &Questions, pair: usize, question: usize) -> AnswerPlaces {
         let start = self.shared.ids.len() + question * questions.width;

@@ -1,5 +1,6 @@
 //! The judge of the world, from scratch: pairs of pictures that the world draws, its answers, and what it is to know on the way.
 mod hints;
+mod labelled;
 mod layout;
 mod pair;
 mod pictures;
@@ -10,11 +11,13 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Tensor};
 
 use self::{
-    hints::{Hint, hints},
+    hints::Hint,
     layout::{Prompts, Questions},
+    pictures::Drawn,
     vocabulary::Vocabulary,
 };
 pub use self::{
+    labelled::Labelled,
     pair::{Asked, Pair, QUESTIONS},
     pictures::Degradation,
     vocabulary::Matter,
@@ -57,6 +60,15 @@ pub struct Judging {
     /// Pairs of one step.
     batch: usize,
     degradations: Vec<Degradation>,
+    labelled: Option<LabelledEdits>,
+}
+
+/// What somebody labelled, and how much of it is seen.
+#[derive(Clone, Debug)]
+pub struct LabelledEdits {
+    pub edits: Vec<Labelled>,
+    /// Edits of one step.
+    pub batch: usize,
 }
 
 /// A batch on its way through the model.
@@ -98,7 +110,17 @@ impl Judging {
             parameters,
             batch,
             degradations,
+            labelled: None,
         })
+    }
+
+    /// The stage with labelled edits beside those that the world draws.
+    #[must_use]
+    pub fn with_labelled(self, labelled: LabelledEdits) -> Self {
+        Self {
+            labelled: Some(labelled),
+            ..self
+        }
     }
 
     /// The probability of Yes to both questions about every instruction of `pairs`, seen as `size` px pictures.
@@ -131,42 +153,104 @@ impl Judging {
         Ok(all)
     }
 
+    /// Pairs that the world draws.
     fn read(
         &mut self,
         (pairs, seeds): (&[Pair], &[u64]),
         size: (u32, u32),
     ) -> TrainingResult<Batch> {
-        // 1 draw         scenes    -> pixels
         let drawn = pictures::draw(pairs, seeds, (size, self.fields), &self.degradations);
-        let pixels = pictures::pixels(&drawn, &self.model.compute().device)?;
-        // 2 look         pixels    -> image tokens
-        let pictures = self.model.look_at_all(&pixels)?;
-        // 3 sequence     questions -> a row of tokens a pair
+        let pixels = pictures::pixels(drawn.iter(), &self.model.compute().device)?;
         let asked = pairs.iter().flat_map(|pair| &pair.asked);
-        let questions: Questions = self
-            .prompts
-            .questions(&self.model, asked.map(|asked| asked.instruction.as_str()))?;
-        let sequence = self.prompts.sequence(&self.model, &questions, &pictures)?;
-        // 4 read         tokens    -> states after every layer
-        let states = self
-            .model
-            .decoder()
-            .states(&sequence, self.model.decoder().layers())?;
-        let hints = pairs
-            .iter()
-            .zip(&drawn)
-            .enumerate()
-            .map(|(at, (pair, drawn))| {
-                let answers: Vec<_> = (0..QUESTIONS)
-                    .map(|question| self.prompts.answers(&questions, at, question))
-                    .collect();
-                hints(pair, drawn, (&self.prompts.shared, &answers))
-            });
+        let asked = asked.map(|asked| asked.instruction.as_str());
+        let (states, questions) = self.states(&pixels, asked)?;
+        let hints = pairs.iter().zip(&drawn).enumerate();
+        let hints = hints.map(|(at, (pair, drawn))| {
+            let answers = self.prompts.all_answers(&questions, at);
+            hints::hints(pair, drawn, (&self.prompts.shared, &answers))
+        });
         Ok(Batch {
             hints: hints.collect(),
             row: self.prompts.row(&questions),
             states,
         })
+    }
+
+    /// Edits that somebody labelled, one a seed, in other light.
+    fn read_labelled(&mut self, edits: &[Labelled], seeds: &[u64]) -> TrainingResult<Batch> {
+        let drawn: Vec<(Labelled, Drawn)> = seeds
+            .iter()
+            .map(|seed| {
+                let mut rng = SceneRng::new(*seed, 2);
+                let labelled = &edits[rng.below(edits.len())];
+                (labelled.clone(), pictures::relit(labelled, &mut rng))
+            })
+            .collect();
+        let pixels = pictures::pixels(
+            drawn.iter().map(|(_, drawn)| drawn),
+            &self.model.compute().device,
+        )?;
+        let asked = drawn.iter().flat_map(|(labelled, _)| &labelled.asked);
+        let asked = asked.map(|labels| labels.instruction.as_str());
+        let (states, questions) = self.states(&pixels, asked)?;
+        let hints = drawn
+            .iter()
+            .enumerate()
+            .map(|(at, (labelled, _))| labelled.hints(&self.prompts.all_answers(&questions, at)));
+        Ok(Batch {
+            hints: hints.collect(),
+            row: self.prompts.row(&questions),
+            states,
+        })
+    }
+
+    /// States after every layer for `pixels`, all pictures before and then all after, and [`QUESTIONS`] instructions a pair.
+    fn states<'q>(
+        &mut self,
+        pixels: &Tensor,
+        instructions: impl Iterator<Item = &'q str>,
+    ) -> TrainingResult<(Vec<Tensor>, Questions)> {
+        // 1 look         pixels    -> image tokens
+        let pictures = self.model.look_at_all(pixels)?;
+        // 2 sequence     questions -> a row of tokens a pair
+        let questions = self.prompts.questions(&self.model, instructions)?;
+        let sequence = self.prompts.sequence(&self.model, &questions, &pictures)?;
+        // 3 read         tokens    -> states after every layer
+        let decoder = self.model.decoder();
+        let states = decoder.states(&sequence, decoder.layers())?;
+        Ok((states, questions))
+    }
+
+    /// The loss of a batch: every matter by its weight, whatever the number of its hints. `None` where there are none.
+    fn weighed(
+        &self,
+        batch: &Batch,
+        name: fn(Matter) -> &'static str,
+        terms: &mut Terms,
+    ) -> TrainingResult<Option<Tensor>> {
+        let losses = self.losses(batch)?;
+        let mut counts: BTreeMap<Matter, usize> = BTreeMap::new();
+        for (_, hint) in losses.iter().flat_map(|known| &known.hints) {
+            *counts.entry(hint.matter).or_default() += 1;
+        }
+        let mut total: Option<Tensor> = None;
+        for Known { hints, losses } in &losses {
+            let weights: Vec<f32> = hints
+                .iter()
+                .map(|(_, hint)| (hint.matter.weight() / counts[&hint.matter] as f64) as f32)
+                .collect();
+            let weights = Tensor::new(weights, losses.device())?;
+            let sum = (losses * weights)?.sum_all()?;
+            total = Some(match total {
+                Some(total) => (total + sum)?,
+                None => sum,
+            });
+            let values = losses.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+            for ((_, hint), loss) in hints.iter().zip(values) {
+                terms.add(name(hint.matter), (-loss).exp());
+            }
+        }
+        Ok(total)
     }
 
     /// The loss of every hint, layer by layer.
@@ -226,29 +310,18 @@ impl Stage for Judging {
             .iter()
             .map(|seed| Pair::draw(&mut SceneRng::new(*seed, 0)))
             .collect();
-        let batch = self.read((&pairs, seeds), size)?;
-        let losses = self.losses(&batch)?;
-        let mut counts: BTreeMap<Matter, usize> = BTreeMap::new();
-        for (_, hint) in losses.iter().flat_map(|known| &known.hints) {
-            *counts.entry(hint.matter).or_default() += 1;
-        }
         let mut terms = Terms::default();
-        let mut total: Option<Tensor> = None;
-        for Known { hints, losses } in &losses {
-            let weights: Vec<f32> = hints
-                .iter()
-                .map(|(_, hint)| (hint.matter.weight() / counts[&hint.matter] as f64) as f32)
-                .collect();
-            let weights = Tensor::new(weights, losses.device())?;
-            let sum = (losses * weights)?.sum_all()?;
-            total = Some(match total {
-                Some(total) => (total + sum)?,
-                None => sum,
-            });
-            let values = losses.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-            for ((_, hint), loss) in hints.iter().zip(values) {
-                terms.add(hint.matter.name(), (-loss).exp());
-            }
+        let batch = self.read((&pairs, seeds), size)?;
+        let mut total = self.weighed(&batch, Matter::name, &mut terms)?;
+        if let Some(LabelledEdits { edits, batch }) = self.labelled.clone() {
+            step.turn()?;
+            let seeds = step.draws.seeds(Purpose::Labelled, batch);
+            let batch = self.read_labelled(&edits, &seeds)?;
+            let labelled = self.weighed(&batch, Matter::labelled_name, &mut terms)?;
+            total = match (total, labelled) {
+                (Some(drawn), Some(labelled)) => Some((drawn + labelled)?),
+                (drawn, labelled) => drawn.or(labelled),
+            };
         }
         let nothing = || candle_core::Error::Msg("a step of no pairs; draw at least one".into());
         let total = total.ok_or_else(nothing)?;

@@ -3,7 +3,7 @@ use candle_core::{Device, Result, Tensor};
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::pair::Pair;
+use super::{labelled::Labelled, pair::Pair};
 use crate::world::{Edges, Finish, SceneRng, View};
 
 /// What a picture goes through that makes it no worse an edit.
@@ -94,8 +94,27 @@ pub(super) fn draw(
     pairs.par_iter().zip(seeds).map(one).collect()
 }
 
+/// What was labelled, in other light.
+pub(super) fn relit(labelled: &Labelled, rng: &mut SceneRng) -> Drawn {
+    let tint = Tint::draw(rng);
+    let (width_px, height_px) = labelled.before.dimensions();
+    Drawn {
+        view: View {
+            width_px,
+            height_px,
+            ..View::square(width_px)
+        },
+        pixels: [&labelled.before, &labelled.after].map(|picture| tint.planes(picture)),
+        changed: Vec::new(),
+    }
+}
+
 /// All pictures before, then all after, `[2 B, 3, H, W]`.
-pub(super) fn pixels(drawn: &[Drawn], device: &Device) -> Result<Tensor> {
+pub(super) fn pixels<'a>(
+    drawn: impl Iterator<Item = &'a Drawn>,
+    device: &Device,
+) -> Result<Tensor> {
+    let drawn: Vec<&Drawn> = drawn.collect();
     let Some(View {
         width_px,
         height_px,
@@ -192,7 +211,7 @@ mod tests {
             assert_eq!(drawn[0].changed.len(), 16);
             assert_eq!(drawn[0].changed.contains(&Some(true)), changed);
             assert!(drawn[0].changed.contains(&Some(false)));
-            let pixels = pixels(&drawn, &Device::Cpu).unwrap();
+            let pixels = pixels(drawn.iter(), &Device::Cpu).unwrap();
             assert_eq!(pixels.dims(), [2, 3, 64, 96]);
         }
     }

@@ -171,7 +171,7 @@ fn hints_stand_at_their_words() {
             word(places.done, "done", at);
             word(places.kept, "unchanged", at);
         }
-        for hint in hints(pair, drawn, (&stage.prompts.shared, &answers)) {
+        for hint in hints::hints(pair, drawn, (&stage.prompts.shared, &answers)) {
             assert!(hint.token < row);
             assert!(hint.right < stage.vocabulary.candidates(hint.matter).len());
             match hint.matter {

@@ -93,6 +93,15 @@ impl Matter {
         }
     }
 
+    /// The name of its term where somebody labelled the answer.
+    pub fn labelled_name(self) -> &'static str {
+        match self {
+            Self::Done => "labelled_done",
+            Self::Kept => "labelled_kept",
+            drawn => drawn.name(),
+        }
+    }
+
     /// The layer after which it is to be known; `layers` is that of the answers.
     pub fn layer(self, layers: usize) -> usize {
         match self {
