@@ -31,13 +31,8 @@ pub enum TrainingError {
         "the judge has no token {word:?}, or its chat template does not write it after each picture; start from `npedit bundle random --preset world`"
     )]
     NotOfTheWorld { word: String },
-    #[error("{}, line {line}: {problem}; write the list as `npedit judge-check` reads it", path.display())]
-    Labelled {
-        path: PathBuf,
-        /// Counted from 1; 0 is the list as a whole.
-        line: usize,
-        problem: String,
-    },
+    #[error("{} cannot be learnt from: {problem}; write the list as `npedit judge-check` reads it", path.display())]
+    Labelled { path: PathBuf, problem: String },
     #[error("interrupted; run the same command again to go on from the last checkpoint")]
     Interrupted,
 }

@@ -71,7 +71,7 @@ const BLEND: [f32; 2] = [0.35, 0.65];
 const MOVE: [f32; 2] = [0.12, 0.2];
 
 /// Least difference of a channel in 255 that is seen: the luma contrast of objects that can be read.
-const VISIBLE: u8 = 33;
+pub(super) const VISIBLE: u8 = 33;
 
 impl Attempt {
     /// `scene` as drawn, labelled by what it shows.

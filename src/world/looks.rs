@@ -5,6 +5,7 @@ use image::{Rgb as Pixel, RgbImage};
 
 use super::{
     Change, Scene, Side, View,
+    attempt::VISIBLE,
     object::REACH,
     render::{Figure, byte, rgb_at},
 };
@@ -33,8 +34,6 @@ const FIELD_PX: u32 = 8;
 const FIELD_REST: usize = 16;
 /// How far what changes reaches beyond the pixels that differ.
 const MARGIN_PX: i64 = 2;
-/// Least difference of a channel, in 255, that counts as a change.
-const VISIBLE: u8 = 33;
 /// Pixel of a shipped picture, in sides.
 const PX: f32 = 1.0 / 64.0;
 /// Radii of what may have been added, in sides, and the steps between its places.
@@ -207,23 +206,18 @@ fn in_region(a: &RgbImage, b: &RgbImage, region: &[bool]) -> f32 {
 /// Largest mean distance of two pictures in a field, outside of `region`.
 fn worst_field(a: &RgbImage, b: &RgbImage, region: &[bool]) -> f32 {
     let (width, height) = a.dimensions();
-    let mut worst = 0.0f32;
-    for top in (0..height).step_by(FIELD_PX as usize) {
-        for left in (0..width).step_by(FIELD_PX as usize) {
-            let mut distances = Vec::new();
-            for y in top..(top + FIELD_PX).min(height) {
-                for x in left..(left + FIELD_PX).min(width) {
-                    if !region[(y * width + x) as usize] {
-                        distances.push(apart(a.get_pixel(x, y).0, b.get_pixel(x, y).0));
-                    }
-                }
-            }
-            if distances.len() >= FIELD_REST {
-                worst = worst.max(mean(distances.into_iter()));
-            }
+    let across = width.div_ceil(FIELD_PX);
+    let mut fields = vec![(0.0, 0); (across * height.div_ceil(FIELD_PX)) as usize];
+    for (((x, y, a), b), inside) in a.enumerate_pixels().zip(b.pixels()).zip(region) {
+        if !inside {
+            let (sum, count) = &mut fields[(y / FIELD_PX * across + x / FIELD_PX) as usize];
+            *sum += apart(a.0, b.0);
+            *count += 1;
         }
     }
-    worst
+    let told = fields.iter().filter(|(_, count)| *count >= FIELD_REST);
+    let means = told.map(|(sum, count)| sum / *count as f32);
+    means.fold(0.0, f32::max)
 }
 
 /// Of two colours in `[0, 1]`, the mean over channels.

@@ -1,5 +1,5 @@
 //! `npedit world attempts`: what an editor makes of fresh edits, labelled by how near it comes to the true drawings.
-use std::path::Path;
+use std::{fs, path::Path};
 
 use rayon::prelude::*;
 use serde_json::json;
@@ -11,7 +11,12 @@ use super::{
 };
 use crate::{
     app::Loader,
-    cli::{args::start_quietly, error::CliError, output_file::write_whole, progress::DownloadBar},
+    cli::{
+        args::start_quietly,
+        error::{CliError, Unusable},
+        output_file::write_whole,
+        progress::DownloadBar,
+    },
     config::Config,
     world::{Change, Edit, EditMix, EditType, Looks, SceneRng},
 };
@@ -39,12 +44,18 @@ pub(super) fn run(args: &AttemptsArgs) -> Result<(), CliError> {
         seed: args.seed,
         steps: args.steps,
     };
-    write(&args.dir, &config, plan)
+    make_empty(&args.dir)?;
+    write(&args.dir.join(LIST), &config, plan)
 }
 
-/// Pictures and their labels in `dir`, by the editor that `config` names. The list is written last.
-pub(super) fn write(dir: &Path, config: &Config, plan: Plan) -> Result<(), CliError> {
-    make_empty(dir)?;
+/// `list` with its pictures beside it, by the editor that `config` names. The list is written last, so that what was stopped
+/// is known and made again.
+pub(super) fn write(list: &Path, config: &Config, plan: Plan) -> Result<(), CliError> {
+    let dir = list.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir).map_err(|source| Unusable::Output {
+        path: dir.to_owned(),
+        source,
+    })?;
     let pipeline = Loader::new(config, &DownloadBar::new())?.editor()?;
     let draw = |index: u64| {
         let mut rng = SceneRng::new(plan.seed, ATTEMPTED + index);
@@ -73,12 +84,8 @@ pub(super) fn write(dir: &Path, config: &Config, plan: Plan) -> Result<(), CliEr
             });
         lines += &labelled.collect::<Result<Vec<_>, CliError>>()?.concat();
     }
-    write_whole(&dir.join(LIST), lines.as_bytes())?;
-    eprintln!(
-        "{}: {} labels",
-        dir.join(LIST).display(),
-        lines.lines().count()
-    );
+    write_whole(list, lines.as_bytes())?;
+    eprintln!("{}: {} labels", list.display(), lines.lines().count());
     Ok(())
 }
 

@@ -130,7 +130,7 @@ fn component(
             seed: recipe.course.seed,
             steps: STEPS,
         };
-        attempts::write(labelled.folder(), &config, plan)?;
+        attempts::write(&labelled.list, &config, plan)?;
     }
     let ended = train::watched(recipe.course.steps, |watcher| {
         Ok(run::component(

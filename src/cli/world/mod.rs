@@ -101,7 +101,7 @@ struct AttemptsArgs {
     /// Directory that does not exist yet, or is empty: pictures and pairs.jsonl, as `npedit judge-check` reads them
     dir: PathBuf,
     /// How many edits
-    #[arg(long, default_value_t = 4000, value_parser = value_parser!(u64).range(1..=100_000))]
+    #[arg(long, default_value_t = 5000, value_parser = value_parser!(u64).range(1..=100_000))]
     scenes: u64,
     /// Same seed, same edits
     #[arg(long, default_value_t = 0)]

@@ -48,13 +48,6 @@ pub struct LabelledChoice {
     pub attempts: u64,
 }
 
-impl LabelledChoice {
-    /// Where the list and its pictures lie.
-    pub fn folder(&self) -> &Path {
-        self.list.parent().unwrap_or(Path::new("."))
-    }
-}
-
 /// How a part is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComponentRecipe {

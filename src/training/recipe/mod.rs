@@ -13,7 +13,7 @@ use std::{
 
 pub use self::{
     choices::{StageChoice, TuningChoice},
-    component::{Component, ComponentRecipe},
+    component::{Component, ComponentRecipe, LabelledChoice},
 };
 use super::{
     guard::Guard,

@@ -10,13 +10,13 @@ use super::{Models, RunError, RunResult, Sets};
 use crate::{
     adapters::{Adapter, AdapterId},
     models::{
-        files::{Files, hex_sha256},
+        files::{Files, file_sha256, hex_sha256},
         folder::Folder,
         lpips::Lpips,
     },
     training::{
         checkpoint::CheckpointDirectory,
-        recipe::{ComponentRecipe, Data, ModelChoice, Recipe},
+        recipe::{ComponentRecipe, Data, LabelledChoice, ModelChoice, Recipe},
         trainer::StepReport,
     },
 };
@@ -32,15 +32,24 @@ pub(super) struct Identity(BTreeMap<&'static str, String>);
 
 impl Identity {
     pub(super) fn of_component(recipe: &ComponentRecipe, files: &Files) -> RunResult<Self> {
+        let labelled = recipe.labelled.as_ref();
         let steps_alone = ComponentRecipe {
             checkpoint_every: 0,
+            labelled: labelled.map(|choice| LabelledChoice {
+                list: PathBuf::new(),
+                ..choice.clone()
+            }),
             ..recipe.clone()
         };
         let [folder, _] = recipe.component.place();
-        Ok(Self(BTreeMap::from([
+        let mut hashes = BTreeMap::from([
             ("recipe", hex_sha256(format!("{steps_alone:?}").as_bytes())),
             ("base", Folder::below(files.clone(), folder).sha256()?),
-        ])))
+        ]);
+        if let Some(choice) = labelled {
+            hashes.insert("labelled", file_sha256(&choice.list)?);
+        }
+        Ok(Self(hashes))
     }
 
     pub(super) fn of(recipe: &Recipe, models: &Models, sets: &Sets) -> Self {

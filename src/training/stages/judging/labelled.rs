@@ -59,16 +59,17 @@ impl Labelled {
     /// # Errors
     /// A list that cannot be read, and the first row that cannot be used.
     pub fn read(list: &Path) -> TrainingResult<Vec<Self>> {
-        let failed = |line: usize, problem: String| TrainingError::Labelled {
+        let failed = |problem: String| TrainingError::Labelled {
             path: list.to_owned(),
-            line,
             problem,
         };
-        let text = fs::read_to_string(list).map_err(|error| failed(0, error.to_string()))?;
+        let at_line = |line: usize, problem: String| failed(format!("line {line}: {problem}"));
+        let text = fs::read_to_string(list).map_err(|error| failed(error.to_string()))?;
         let folder = list.parent().unwrap_or(Path::new("."));
         let mut all: Vec<(usize, [String; 2], Vec<Labels>)> = Vec::new();
         for (at, line) in text.lines().enumerate() {
-            let row: Row = serde_json::from_str(line).map_err(|e| failed(at + 1, e.to_string()))?;
+            let row: Row =
+                serde_json::from_str(line).map_err(|e| at_line(at + 1, e.to_string()))?;
             let pictures = [row.reference, row.edited];
             if all.last().is_none_or(|(_, last, _)| *last != pictures) {
                 all.push((at + 1, pictures, Vec::new()));
@@ -90,6 +91,9 @@ impl Labelled {
                 Question::Preservation => labels.kept = Some(row.expected == Expected::Yes),
             }
         }
+        if all.is_empty() {
+            return Err(failed("it has no rows".into()));
+        }
         let limits = ImageLimits::default();
         let mut found: Vec<Self> = Vec::with_capacity(all.len());
         for (line, pictures, asked) in all {
@@ -99,7 +103,7 @@ impl Labelled {
                 .first()
                 .map_or(before.dimensions(), |first| first.before.dimensions());
             if before.dimensions() != size || after.dimensions() != size {
-                return Err(failed(
+                return Err(at_line(
                     line,
                     "its pictures are of another size than those before".into(),
                 ));
@@ -200,6 +204,7 @@ mod tests {
                 .unwrap_err()
                 .to_string()
         };
+        assert!(of(&[]).contains("no rows"));
         let good = row("b.png", "x", "edit", "no");
         assert!(of(&[&good, "{"]).contains("line 2"));
         assert!(of(&[&good, &row("c.png", "x", "edit", "no")]).contains("another size"));

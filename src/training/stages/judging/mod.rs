@@ -6,7 +6,7 @@ mod pair;
 mod pictures;
 mod vocabulary;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use candle_core::{DType, Tensor};
 
@@ -60,12 +60,13 @@ pub struct Judging {
     /// Pairs of one step.
     batch: usize,
     degradations: Vec<Degradation>,
-    labelled: Option<LabelledEdits>,
+    labelled: Option<Arc<LabelledEdits>>,
 }
 
 /// What somebody labelled, and how much of it is seen.
 #[derive(Clone, Debug)]
 pub struct LabelledEdits {
+    /// At least one.
     pub edits: Vec<Labelled>,
     /// Edits of one step.
     pub batch: usize,
@@ -118,7 +119,7 @@ impl Judging {
     #[must_use]
     pub fn with_labelled(self, labelled: LabelledEdits) -> Self {
         Self {
-            labelled: Some(labelled),
+            labelled: Some(Arc::new(labelled)),
             ..self
         }
     }
@@ -313,10 +314,10 @@ impl Stage for Judging {
         let mut terms = Terms::default();
         let batch = self.read((&pairs, seeds), size)?;
         let mut total = self.weighed(&batch, Matter::name, &mut terms)?;
-        if let Some(LabelledEdits { edits, batch }) = self.labelled.clone() {
+        if let Some(labelled) = self.labelled.clone() {
             step.turn()?;
-            let seeds = step.draws.seeds(Purpose::Labelled, batch);
-            let batch = self.read_labelled(&edits, &seeds)?;
+            let seeds = step.draws.seeds(Purpose::Labelled, labelled.batch);
+            let batch = self.read_labelled(&labelled.edits, &seeds)?;
             let labelled = self.weighed(&batch, Matter::labelled_name, &mut terms)?;
             total = match (total, labelled) {
                 (Some(drawn), Some(labelled)) => Some((drawn + labelled)?),

@@ -85,6 +85,33 @@ fn every_weight_has_a_gradient_and_the_loss_falls_on_one_batch() {
     assert!(last < 0.7 * first.loss, "{} to {last}", first.loss);
 }
 
+#[test]
+fn labels_count_beside_what_is_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = image::RgbImage::from_pixel(64, 64, image::Rgb([9, 99, 199]));
+    picture.save(dir.path().join("a.png")).unwrap();
+    let list = dir.path().join("pairs.jsonl");
+    let row = r#"{"reference": "a.png", "edited": "a.png", "instruction": "remove the circle", "question": "edit", "expected": "no"}"#;
+    std::fs::write(&list, row).unwrap();
+    let Start {
+        mut stage, _dir, ..
+    } = start(1);
+    let drawn = step(&mut stage, 0);
+    let edits = Labelled::read(&list).unwrap();
+    let mut stage = stage.with_labelled(LabelledEdits { edits, batch: 2 });
+    let both = step(&mut stage, 0);
+    let terms = both.terms.means();
+    assert_eq!(terms["done"], drawn.terms.means()["done"]);
+    let labelled = -terms["labelled_done"].ln();
+    let more = (both.loss - drawn.loss) / Matter::Done.weight();
+    // a mean of probabilities beside one of their logarithms: both pairs differ in their light alone
+    assert!(
+        (more - labelled).abs() < 0.05 * labelled,
+        "{more} {labelled}"
+    );
+    assert!(!terms.contains_key("labelled_kept"));
+}
+
 /// What is trained is what serves: the same answers as one question after the other, by the judge's own files.
 #[test]
 fn a_batch_answers_as_the_judge_that_serves() {
