@@ -314,7 +314,7 @@ impl Engine {
     }
 
     /// Scores pairs of images, in order. Dropping the future cancels it: before it costs anything while it waits, between two
-    /// pairs while it runs.
+    /// passes while it runs.
     ///
     /// # Errors
     /// [`EngineError::NoJudge`], [`EngineError::Judge`] with the first pair that cannot be scored, or the engine's own.

@@ -35,11 +35,13 @@ pub trait Models: 'static {
     /// See [`JudgeError::Prompt`].
     fn check(&self, edit: &EditDescription) -> Result<(), JudgeError>;
 
-    /// One score, after those that `looked` remembers. Called only where the profile has a judge.
-    ///
-    /// # Errors
-    /// See [`JudgeError`].
-    fn score(&mut self, looked: &mut Looked, input: &ScoreInput) -> Result<Score, JudgeError>;
+    /// One score an edit, in order, each as if it were alone, after those that `looked` remembers. Called only where the profile
+    /// has a judge.
+    fn score(
+        &mut self,
+        looked: &mut Looked,
+        inputs: &[&ScoreInput],
+    ) -> Vec<Result<Score, JudgeError>>;
 }
 
 /// The models of a service.
@@ -153,8 +155,12 @@ impl Models for Resident {
         self.judge().check(edit)
     }
 
-    fn score(&mut self, looked: &mut Looked, input: &ScoreInput) -> Result<Score, JudgeError> {
-        self.judge().score_after(looked, input)
+    fn score(
+        &mut self,
+        looked: &mut Looked,
+        inputs: &[&ScoreInput],
+    ) -> Vec<Result<Score, JudgeError>> {
+        self.judge().score_together(looked, inputs)
     }
 }
 

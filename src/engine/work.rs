@@ -15,6 +15,9 @@ use super::{
     Previews, Profile, Score, ScoreInput, Watch,
 };
 
+/// Images of one edit are judged one by one: whoever leaves is not worked for longer.
+const CANDIDATES_TOGETHER: usize = 1;
+
 /// Whether the client has left.
 pub(super) type Left<'a> = dyn Fn() -> bool + 'a;
 
@@ -102,7 +105,9 @@ impl EditWork {
                     edit: edit.clone(),
                     questions: Vec::new(),
                 });
-                scores(models, pairs, left)?
+                let pairs: Vec<_> = pairs.collect();
+                let scores = scores(models, &[(&pairs, left)], CANDIDATES_TOGETHER).pop();
+                scores.unwrap_or_else(|| Ok(Vec::new()))?
             }
         };
         Ok(JudgedEdit {
@@ -135,21 +140,47 @@ pub(super) fn rehearse(models: &mut impl Models, work: &EditWork) -> Result<(), 
     Ok(())
 }
 
-/// Scores pair by pair, and stops between two where the client has left. Edits of one reference share what is seen of it.
-pub(super) fn scores<I: std::borrow::Borrow<ScoreInput>>(
+/// Pairs that one client wants scored, and whether it has left.
+pub(super) type Scoring<'a> = (&'a [ScoreInput], &'a Left<'a>);
+
+/// The scores of each client's pairs, at most `together` pairs at a time; a client that has left is not worked for, nor one whose
+/// pair failed. Edits of one reference share what is seen of it.
+pub(super) fn scores(
     models: &mut impl Models,
-    pairs: impl Iterator<Item = I>,
-    left: &Left,
-) -> Result<Vec<Score>, EngineError> {
+    wanted: &[Scoring],
+    together: usize,
+) -> Vec<Result<Vec<Score>, EngineError>> {
+    let mut scores: Vec<Result<Vec<Score>, EngineError>> =
+        wanted.iter().map(|_| Ok(Vec::new())).collect();
     let mut looked = Looked::default();
-    let score = |(item, pair): (usize, I)| {
-        if left() {
-            return Err(EngineError::ClientLeft);
+    let pairs = wanted.iter().enumerate();
+    let pairs: Vec<_> = pairs
+        .flat_map(|(of, (pairs, _))| pairs.iter().enumerate().map(move |pair| (of, pair)))
+        .collect();
+    for chunk in pairs.chunks(together.max(1)) {
+        for (of, (_, left)) in wanted.iter().enumerate() {
+            if scores[of].is_ok() && left() {
+                scores[of] = Err(EngineError::ClientLeft);
+            }
         }
-        let scored = models.score(&mut looked, pair.borrow());
-        scored.map_err(|source| EngineError::Judge { item, source })
-    };
-    pairs.enumerate().map(score).collect()
+        let going: Vec<_> = chunk.iter().filter(|(of, _)| scores[*of].is_ok()).collect();
+        let inputs: Vec<_> = going.iter().map(|(_, (_, pair))| *pair).collect();
+        let scored = models.score(&mut looked, &inputs);
+        for ((of, (item, _)), score) in going.into_iter().zip(scored) {
+            match (score, &mut scores[*of]) {
+                (Ok(score), Ok(earlier)) => earlier.push(score),
+                (Err(source), whole @ Ok(_)) => {
+                    *whole = Err(EngineError::Judge {
+                        item: *item,
+                        source,
+                    });
+                }
+                // the first failure is told
+                (_, Err(_)) => {}
+            }
+        }
+    }
+    scores
 }
 
 /// An edit, judged where there is a judge, of a plain square of the bundle's own area: the first client meets warm kernels.

@@ -8,9 +8,9 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    DeviceGate, EditError, EngineError, Models, Permit, Readiness, Score, ScoreInput,
+    DeviceGate, EditError, EngineError, Models, Permit, Readiness,
     admission::Admission,
-    batch::{Batching, EditJob, Waiting},
+    batch::{Batching, EditJob, ScoreJob, Waiting},
     work::{self, EditWork, JudgedEdit, Left},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Job<I, O> {
 #[derive(Debug)]
 pub(super) enum Command {
     Edit(Box<Job<EditWork, JudgedEdit>>),
-    Score(Job<Vec<ScoreInput>, Vec<Score>>),
+    Score(ScoreJob),
 }
 
 /// Work that the device has finished.
@@ -78,8 +78,10 @@ impl DeviceThread {
                     served.edits(&mut models, jobs);
                 }
                 Command::Score(job) => {
+                    let admitted = || served.admission.admitted();
+                    let jobs = waiting.gather(job, self.batching, admitted);
                     let _turn = self.gate.client();
-                    served.scores(&mut models, job);
+                    served.scores(&mut models, jobs, self.batching.max_pictures);
                 }
             }
         }
@@ -179,20 +181,36 @@ impl Served {
         }
     }
 
-    fn scores(&self, models: &mut impl Models, job: Job<Vec<ScoreInput>, Vec<Score>>) {
-        if job.left() {
-            return;
+    fn scores(&self, models: &mut impl Models, mut jobs: Vec<ScoreJob>, together: usize) {
+        jobs.retain(|job| !job.left());
+        let waited: Vec<_> = jobs.iter().map(|job| job.queued.elapsed()).collect();
+        let start = Instant::now();
+        let scored = unwinding(|| {
+            let lefts: Vec<_> = jobs.iter().map(|job| || job.reply.is_closed()).collect();
+            let wanted = jobs.iter().zip(&lefts);
+            let wanted = wanted.map(|(job, left)| (&job.input[..], left as &Left));
+            Ok(work::scores(models, &wanted.collect::<Vec<_>>(), together))
+        });
+        let scored = match scored {
+            Ok(scored) => scored,
+            // one of them is to blame, and only that one is to suffer
+            Err(error) => match jobs.pop() {
+                Some(only) if jobs.is_empty() => return only.answer(Err(error)),
+                last => {
+                    let each = jobs.into_iter().chain(last);
+                    return each.for_each(|job| self.scores(models, vec![job], together));
+                }
+            },
+        };
+        let took = start.elapsed() / jobs.len().max(1) as u32;
+        for ((job, queued), scored) in jobs.into_iter().zip(waited).zip(scored) {
+            self.admission.record(took);
+            job.answer(scored.map(|output| Done {
+                output,
+                queued,
+                took,
+            }));
         }
-        let (start, waited) = (Instant::now(), job.queued.elapsed());
-        let left = || job.reply.is_closed();
-        let scored = unwinding(|| work::scores(models, job.input.iter(), &left));
-        let took = start.elapsed();
-        self.admission.record(took);
-        job.answer(scored.map(|output| Done {
-            output,
-            queued: waited,
-            took,
-        }));
     }
 }
 

@@ -6,6 +6,7 @@ pub mod ema;
 pub mod error;
 pub mod guard;
 pub mod instruction_set;
+pub mod lanes;
 pub mod learning_rate;
 pub mod losses;
 pub mod optimiser;

@@ -135,7 +135,9 @@ impl Attempt {
         match how {
             WrongEdit::NoOp => Some(Self::clean(edit, edit.before.clone())),
             WrongEdit::WrongAttribute => wrong_attribute(edit, rng).map(|s| Self::clean(edit, s)),
-            WrongEdit::WrongObject => wrong_object(edit, rng).map(|s| Self::clean(edit, s)),
+            WrongEdit::WrongObject => {
+                wrong_object(edit, &edit.before, rng).map(|s| Self::clean(edit, s))
+            }
             WrongEdit::ExtraChange => extra_change(edit, rng).map(|s| Self::clean(edit, s)),
             WrongEdit::Moved => moved(edit, rng).map(|s| Self::clean(edit, s)),
             WrongEdit::Blur => {
@@ -161,6 +163,11 @@ impl Attempt {
         }
     }
 
+    /// The edit as it should be, and the other object changed likewise; `None` where there is none that could be.
+    pub fn too_far(edit: &Edit, rng: &mut SceneRng) -> Option<Self> {
+        wrong_object(edit, &edit.after, rng).map(|scene| Self::clean(edit, scene))
+    }
+
     /// The picture, RGB8.
     pub fn render(&self, view: &View) -> RgbImage {
         self.finish.apply(self.scene.render(view), view)
@@ -180,8 +187,8 @@ fn wrong_attribute(edit: &Edit, rng: &mut SceneRng) -> Option<Scene> {
     (!changes.is_empty()).then(|| rng.choose(&changes).apply(&edit.before))
 }
 
-fn wrong_object(edit: &Edit, rng: &mut SceneRng) -> Option<Scene> {
-    let before = &edit.before;
+/// `scene` with the edit's change of another object.
+fn wrong_object(edit: &Edit, scene: &Scene, rng: &mut SceneRng) -> Option<Scene> {
     let change = match edit.change {
         Change::Recolour { side, colour } => {
             let side = side.other();
@@ -198,19 +205,19 @@ fn wrong_object(edit: &Edit, rng: &mut SceneRng) -> Option<Scene> {
             shape,
             colour,
         } => {
-            let instead = before.with(side.other(), |object| {
+            let instead = scene.with(side.other(), |object| {
                 (object.shape, object.colour) = (shape, colour);
             });
             return instead.is_readable().then_some(instead);
         }
         Change::Repaint { colour } => {
-            let sides: Vec<_> = before.objects.iter().map(|object| object.side).collect();
+            let sides: Vec<_> = scene.objects.iter().map(|object| object.side).collect();
             let side = rng.choose(&sides);
             Change::Recolour { side, colour }
         }
         Change::Retexture { .. } | Change::DrainColour => return None,
     };
-    change.is_possible(before).then(|| change.apply(before))
+    change.is_possible(scene).then(|| change.apply(scene))
 }
 
 fn extra_change(edit: &Edit, rng: &mut SceneRng) -> Option<Scene> {

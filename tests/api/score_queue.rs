@@ -60,8 +60,8 @@ async fn scores_and_edits_share_one_bounded_queue() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_client_left_stops_between_two_pairs() {
-    let server = Scripted::stub().await;
+async fn a_request_whose_client_left_stops_between_two_passes() {
+    let server = Scripted::stub_with(|config| config.engine.max_batch = 1).await;
     let running = held(&server, 4);
     scoring(&server).await;
     running.abort();
@@ -71,6 +71,35 @@ async fn a_batch_whose_client_left_stops_between_two_pairs() {
     server.scored(&pair(json!({}))).await;
     // Warm-up, the pair that was held, and the last request.
     assert_eq!(server.script.scored.load(SeqCst), 3);
+}
+
+#[tokio::test]
+async fn scores_that_wait_together_share_a_pass_and_a_bad_one_fails_alone() {
+    let server = Scripted::stub().await;
+    let running = held(&server, 1);
+    scoring(&server).await;
+    let ask = |instruction: &str| {
+        let request = server.post_score();
+        let request = request.json(&pair(json!({"instruction": instruction})));
+        tokio::spawn(async move { request.send().await.unwrap().status() })
+    };
+    let waiting = [ask("one"), ask(BROKEN), ask("two")];
+    // they have to reach the queue
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.script.open.store(true, SeqCst);
+    assert_eq!(running.await.unwrap().status(), 200);
+    let mut answers = Vec::new();
+    for request in waiting {
+        answers.push(request.await.unwrap().as_u16());
+    }
+    assert_eq!(answers, [200, 500, 200]);
+    // warm-up, the one that was held, and three at once
+    assert_eq!(*server.script.passes.lock().unwrap(), [1, 1, 3]);
+    let (good, bad) = (ask("three"), ask(PANIC));
+    assert_eq!(
+        [good.await.unwrap().as_u16(), bad.await.unwrap().as_u16()],
+        [200, 500]
+    );
 }
 
 #[tokio::test]

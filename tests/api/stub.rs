@@ -3,7 +3,7 @@ use std::{
     collections::BTreeMap,
     ops::ControlFlow,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
@@ -37,11 +37,44 @@ pub struct Script {
     pub finished: AtomicUsize,
     pub scored: AtomicUsize,
     pub judgeless: AtomicBool,
+    /// Edits of every pass of the judge that requests for scores led to.
+    pub passes: Mutex<Vec<usize>>,
 }
 
 pub struct Stub(pub Arc<Script>);
 
 impl Stub {
+    /// Edit success is how red the edited picture is.
+    fn score_one(&self, input: &ScoreInput) -> Result<Score, JudgeError> {
+        self.0.scored.fetch_add(1, SeqCst);
+        match input.edit.instruction.as_str() {
+            PANIC => panic!("{PANIC}"),
+            BROKEN => return Err(JudgeError::NotFinite),
+            HOLD => {
+                while !self.0.open.load(SeqCst) {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+            _ => {}
+        }
+        let edit_success = f64::from(input.edited.get_pixel(0, 0)[0]) / 256.0;
+        let verdicts = input.questions.iter().map(|question| Verdict {
+            question: question.clone(),
+            yes_logit: 0.0,
+            no_logit: 0.0,
+            temperature: 1.0,
+            p_yes: 0.5,
+            p_correct: 0.5,
+        });
+        Ok(Score {
+            verdicts: verdicts.collect(),
+            edit_success,
+            preservation: 0.5,
+            overall: edit_success / 2.0,
+            warnings: Vec::new(),
+        })
+    }
+
     fn hold(&self, observer: &mut Observer) -> Result<(), EditError> {
         let mut done = 0;
         while !self.0.open.load(SeqCst) {
@@ -96,35 +129,9 @@ impl Models for Stub {
         Ok(())
     }
 
-    /// Edit success is how red the edited picture is.
-    fn score(&mut self, _: &mut Looked, input: &ScoreInput) -> Result<Score, JudgeError> {
-        self.0.scored.fetch_add(1, SeqCst);
-        match input.edit.instruction.as_str() {
-            PANIC => panic!("{PANIC}"),
-            BROKEN => return Err(JudgeError::NotFinite),
-            HOLD => {
-                while !self.0.open.load(SeqCst) {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-            }
-            _ => {}
-        }
-        let edit_success = f64::from(input.edited.get_pixel(0, 0)[0]) / 256.0;
-        let verdicts = input.questions.iter().map(|question| Verdict {
-            question: question.clone(),
-            yes_logit: 0.0,
-            no_logit: 0.0,
-            temperature: 1.0,
-            p_yes: 0.5,
-            p_correct: 0.5,
-        });
-        Ok(Score {
-            verdicts: verdicts.collect(),
-            edit_success,
-            preservation: 0.5,
-            overall: edit_success / 2.0,
-            warnings: Vec::new(),
-        })
+    fn score(&mut self, _: &mut Looked, inputs: &[&ScoreInput]) -> Vec<Result<Score, JudgeError>> {
+        self.0.passes.lock().unwrap().push(inputs.len());
+        inputs.iter().map(|input| self.score_one(input)).collect()
     }
 
     fn edit(

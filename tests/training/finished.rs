@@ -80,6 +80,19 @@ fn recomputed_or_kept_the_same_adapter_comes_out() {
 }
 
 #[test]
+fn passes_one_after_the_other_or_at_once_make_the_same_adapter() {
+    let alone = Workplace::with(&[("steps = 4", "steps = 2"), ("micro = 2", "micro = 1")]);
+    alone.train(&[]).succeeds();
+    let at_once = Workplace::with(&[
+        ("steps = 4", "steps = 2"),
+        ("micro = 2", "micro = 1\nat_once = 2"),
+    ]);
+    at_once.train(&[]).succeeds();
+    assert_eq!(alone.metrics(), at_once.metrics());
+    assert!(alone.adapter() == at_once.adapter());
+}
+
+#[test]
 fn full_training_leaves_weights_that_edit() {
     let changes = [
         ("steps = 4", "steps = 1\nstage = \"supervised\""),

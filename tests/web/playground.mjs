@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { launch, Person } from "./browser.mjs";
+import { demo } from "./demo.mjs";
 import { edits } from "./edit.mjs";
 import { files } from "./files.mjs";
 import { accessibility, documentation, weight } from "./looks.mjs";
@@ -42,6 +43,7 @@ try {
   await accessibility(all, "tune");
   await trouble(all);
   await documentation(all);
+  await demo(all);
   await check("nothing was asked of another place, and nothing went wrong unseen", () => {
     assert.deepEqual([person.elsewhere, person.complaints], [[], []]);
   });

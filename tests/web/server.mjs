@@ -9,9 +9,9 @@ import { join } from "node:path";
 const PATIENCE_MS = 60_000;
 
 export class Server {
-  // `environment`: settings over those of the tests.
-  static async start(environment = {}) {
-    const server = Object.assign(new Server(), { environment });
+  // `environment`: settings over those of the tests, which `settings` names on the command line.
+  static async start(environment = {}, settings = ["--config", "tests/web/settings.toml"]) {
+    const server = Object.assign(new Server(), { environment, settings });
     server.directory = await mkdtemp(join(tmpdir(), "npedit-web-"));
     server.port = await freePort();
     server.url = `http://127.0.0.1:${server.port}/`;
@@ -20,7 +20,7 @@ export class Server {
   }
 
   async run() {
-    const arguments_ = ["serve", "--port", String(this.port), "--data-dir", join(this.directory, "data"), "--config", "tests/web/settings.toml"];
+    const arguments_ = ["serve", "--port", String(this.port), "--data-dir", join(this.directory, "data"), ...this.settings];
     const model = process.env.NPEDIT_WEB_MODEL;
     const options = { stdio: "ignore", env: { ...process.env, ...this.environment } };
     this.process = spawn(process.env.NPEDIT_BINARY, model ? [...arguments_, "--model", model] : arguments_, options);

@@ -15,6 +15,12 @@ use crate::{
 
 /// Written last: with it, every set is whole.
 const LAST: &str = "pairs.jsonl";
+/// Photos with instructions, whatever they show.
+const EDITS: &str = "edits.jsonl";
+/// Those of them from which an editor learns which object is meant.
+const CHOICES: &str = "choices.jsonl";
+/// One in this many of the edits of a lone object stays among them.
+const LONE: usize = 5;
 /// Pixels of a scene.
 const SIDE: u32 = 64;
 
@@ -50,13 +56,33 @@ pub(super) fn write(dir: &Path, count: u64, seed: u64) -> Result<(), CliError> {
                 fs::write(dir.join(&path), picture).map_err(|source| failed(dir, source))?;
                 line[key] = path.into();
             }
-            Ok(format!("{line}\n"))
+            Ok((format!("{line}\n"), is_of_a_lone_object(&edit)))
         };
-        let lines = (0..count).into_par_iter().map(row);
-        let lines: Vec<String> = lines.collect::<Result<_, CliError>>()?;
-        write_whole(&dir.join(set.file), lines.concat().as_bytes())?;
+        let rows = (0..count).into_par_iter().map(row);
+        let rows: Vec<(String, bool)> = rows.collect::<Result<_, CliError>>()?;
+        if set.file == EDITS {
+            write_whole(&dir.join(CHOICES), choices(&rows).as_bytes())?;
+        }
+        let lines: String = rows.into_iter().map(|(line, _)| line).collect();
+        write_whole(&dir.join(set.file), lines.as_bytes())?;
     }
     Ok(())
+}
+
+/// Whether the edit changes an object and there is no other that could be meant.
+fn is_of_a_lone_object(edit: &Edit) -> bool {
+    let of_one = [EditType::Color, EditType::Shape, EditType::Remove];
+    edit.before.objects.len() == 1 && of_one.contains(&edit.edit_type())
+}
+
+/// The rows where two objects stand, or none is changed, and a few of the others.
+fn choices(rows: &[(String, bool)]) -> String {
+    let mut lone = 0;
+    let kept = rows.iter().filter(|(_, is_lone)| {
+        lone += usize::from(*is_lone);
+        !is_lone || lone % LONE == 0
+    });
+    kept.map(|(line, _)| line.as_str()).collect()
 }
 
 fn failed(dir: &Path, source: io::Error) -> Unusable {
@@ -77,7 +103,7 @@ fn sets() -> [Set; 5] {
             row: captioned,
         },
         Set {
-            file: "edits.jsonl",
+            file: EDITS,
             mix: EditMix::trained(),
             row: asked,
         },

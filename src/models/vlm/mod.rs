@@ -145,6 +145,11 @@ impl VisionLanguageModel {
         self.tower.encode(pixels, &self.activations)
     }
 
+    /// Whether [`Self::look_at_all`] can.
+    pub fn looks_at_several(&self) -> bool {
+        self.tower.looks_at_several()
+    }
+
     /// Stages 1 and 2 of several pictures of one size, differentiable. `[P, 3, H, W]` in `[0, 1]` to `[P, n, D]`
     ///
     /// # Errors

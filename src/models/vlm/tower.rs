@@ -48,6 +48,11 @@ pub(super) trait VisionTower: Debug + Send + Sync {
     /// Pre-processing, differentiable where the picture's rounding is exact.
     fn pixel_values(&self, picture: &Picture, shown: Shown) -> Result<PixelValues>;
 
+    /// Whether [`Self::look_at_all`] can.
+    fn looks_at_several(&self) -> bool {
+        false
+    }
+
     /// Pre-processing, tower and projector of several pictures of one size at once, differentiable; of families whose picture
     /// is a row of tokens that count on like text. `[P, 3, H, W]` in `[0, 1]` to `[P, n, D]`
     fn look_at_all(&self, _pixels: &Tensor) -> Result<Tensor> {

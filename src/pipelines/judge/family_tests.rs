@@ -1,6 +1,7 @@
 use std::fs;
 
 use candle_core::Device;
+use image::RgbImage;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -159,6 +160,59 @@ fn a_batch_answers_as_its_questions_alone() {
             for (together, alone) in margins(asked).into_iter().zip(alone) {
                 assert!((together - alone).abs() < 1e-5, "{together} {alone}");
             }
+        }
+    }
+}
+
+#[test]
+fn scores_of_several_edits_are_those_of_each_alone() {
+    let picture = |side: u32, seed: u32| {
+        RgbImage::from_fn(side, side, |x, y| {
+            image::Rgb([
+                (x * 7 + seed * 31) as u8,
+                (y * 5) as u8,
+                (x * y + seed) as u8,
+            ])
+        })
+    };
+    let input = |seed: u32, side: u32, instruction: &str| ScoreInput {
+        reference: picture(side, seed),
+        edited: picture(side, seed + 9),
+        edit: EditDescription {
+            instruction: instruction.into(),
+            ..EditDescription::default()
+        },
+        questions: Vec::new(),
+    };
+    let mut own = input(3, 24, "add a boat");
+    own.questions = vec![question("Is there a boat?", Shows::Edited)];
+    let inputs = [
+        input(0, 24, "make it red"),
+        input(1, 24, "remove the large boat on the left of the lake"),
+        // of another size, too small, too long, and with a question of one picture: each alone
+        input(2, 31, "make it red"),
+        input(4, 1, "make it red"),
+        input(5, 24, &"long ".repeat(10_000)),
+        own,
+        input(6, 24, "a"),
+    ];
+    for judge in [internvl(), judge(qwen())] {
+        let numbers = |score: Result<Score, JudgeError>| -> Result<Vec<f64>, String> {
+            let score = score.map_err(|error| error.to_string())?;
+            Ok(score
+                .verdicts
+                .iter()
+                .map(|verdict| verdict.yes_logit)
+                .collect())
+        };
+        let alone: Vec<_> = inputs
+            .iter()
+            .map(|input| numbers(judge.score(input)))
+            .collect();
+        let inputs: Vec<_> = inputs.iter().collect();
+        let together = judge.score_together(&mut Looked::default(), &inputs);
+        for (alone, together) in alone.into_iter().zip(together) {
+            assert_eq!(alone, numbers(together));
         }
     }
 }

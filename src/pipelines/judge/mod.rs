@@ -5,6 +5,7 @@ pub mod check;
 mod error;
 mod looked;
 mod score;
+mod shared_pass;
 mod together;
 mod warning;
 
@@ -160,16 +161,31 @@ impl Judge {
         looked: &mut Looked,
         input: &ScoreInput,
     ) -> Result<Score, JudgeError> {
+        let (questions, pair) = self.asked_of(input)?;
+        let mut seen = looked.at(&input.reference);
+        let states = self.states(&pair, &questions, &mut seen)?;
+        looked.keep(seen);
+        self.scored(input, questions, &states)
+    }
+
+    /// What is asked about an edit, and its pictures.
+    fn asked_of(&self, input: &ScoreInput) -> Result<(Vec<Question>, Pair), JudgeError> {
         let mut questions = self.settings.questions.about(&input.edit);
         questions.extend(input.questions.iter().cloned());
         let pair = Pair {
             reference: self.picture(&input.reference)?,
             edited: self.picture(&input.edited)?,
         };
-        let mut seen = looked.at(&input.reference);
-        let states = self.states(&pair, &questions, &mut seen)?;
-        looked.keep(seen);
-        let logits = self.answers(&states)?;
+        Ok((questions, pair))
+    }
+
+    fn scored(
+        &self,
+        input: &ScoreInput,
+        questions: Vec<Question>,
+        states: &Tensor,
+    ) -> Result<Score, JudgeError> {
+        let logits = self.answers(states)?;
         let warnings = warning::of(input, &self.settings.questions);
         score::score(questions, &logits, &self.settings, warnings)
     }

@@ -24,7 +24,7 @@ struct Asked {
 
 impl Judge {
     /// What the judge is about to say to the questions about each pair, `[B * Q, D]`, differentiable in the pixels; `None`
-    /// where they do not fit into one pass: not as many questions about each, or pictures that some do not show.
+    /// where they do not fit into one pass: not as many questions about each, pictures that some do not show, or too long a text.
     ///
     /// # Errors
     /// See [`JudgeError`], and a family that looks at one picture after the other.
@@ -58,6 +58,11 @@ impl Judge {
                 ids.resize(ids.len() + width - question.len(), 0);
             }
         }
+        let start = common.len() + 2 * pictures.dim(1)?;
+        let longest = widths.iter().max().map_or(start, |width| start + width);
+        if longest > model.decoder().config().max_position_embeddings {
+            return Ok(None);
+        }
         let text = model.decoder().embed(&ids)?;
         let text = text.reshape((count, ids.len() / count, text.dim(1)?))?;
         let mut parts = Vec::new();
@@ -73,7 +78,6 @@ impl Judge {
         }
         parts.push(text.narrow(1, at, text.dim(1)? - at)?);
         let embeddings = Tensor::cat(&parts, 1)?;
-        let start = common.len() + 2 * pictures.dim(1)?;
         let own = widths.iter().flat_map(|width| start..start + width);
         let sequence = Sequence {
             positions: (0..start).chain(own).map(|at| [at as u32; 3]).collect(),

@@ -50,6 +50,7 @@ pub(super) fn compile(
         batch: Batch {
             size: read.integer("batch.size", 1..=4096),
             micro: read.integer("batch.micro", 1..=4096),
+            at_once: read.integer("batch.at_once", 1..=64),
             judged: read.integer("batch.judged", 1..=4096),
         },
         tuning: tuning(&mut read, "tuning"),

@@ -90,6 +90,8 @@ pub struct Data {
 pub struct Batch {
     pub size: usize,
     pub micro: usize,
+    /// Passes that run at the same time.
+    pub at_once: usize,
     /// Items of one pass of decoder and judge at most.
     pub judged: usize,
 }

@@ -17,6 +17,7 @@ use crate::{
         conditioning::Conditioner,
         error::{TrainingError, TrainingResult},
         instruction_set::{BadRow, Row},
+        lanes::Lanes,
         optimiser::AdamWSettings,
         order::{Order, Shares},
         recipe::{LoraChoice, Recipe, StageChoice, Tuning},
@@ -130,13 +131,14 @@ fn stage<'a>(
             let sigmas = models.bundle.sigmas(recipe.grpo.sampling_steps);
             let sigmas = sigmas.map_err(TrainingError::from)?;
             let order = order(Shares::default());
-            return Ok(Box::new(FlowGrpo::new(
+            let stage = FlowGrpo::new(
                 (recipe.batch, recipe.grpo),
                 &sigmas,
                 flow_grpo::Rows { rows, order },
                 (conditioner, judge),
                 generator,
-            )));
+            )?;
+            return Ok(Box::new(stage));
         }
         StageChoice::WarmUp => Target::Reference,
         StageChoice::Supervised => Target::Edited,
@@ -146,6 +148,7 @@ fn stage<'a>(
         generator,
         target,
         batch: recipe.batch,
+        lanes: Lanes::new(recipe.batch.at_once)?,
         flow: recipe.flow,
         order: order(Shares::default()),
         rows,
@@ -157,6 +160,7 @@ fn settings(recipe: &Recipe, models: &Models) -> Settings {
     Settings {
         batch: recipe.batch.size,
         micro: recipe.batch.micro,
+        at_once: recipe.batch.at_once,
         judged: recipe.batch.judged,
         schedule: models.bundle.settings.sigmas.clone(),
         depth: recipe.unroll.depth,

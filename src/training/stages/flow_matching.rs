@@ -12,8 +12,9 @@ use crate::{
         draws::Purpose,
         error::TrainingResult,
         instruction_set::Row,
+        lanes::Lanes,
         losses::flow::{logit_normal, losses, noised},
-        optimiser::{Parameters, accumulate},
+        optimiser::Parameters,
         order::{Order, Pick},
         recipe::{Batch, Flow},
         tuning::Tuned,
@@ -36,6 +37,7 @@ pub struct FlowMatching<'a> {
     pub generator: Tuned,
     pub target: Target,
     pub batch: Batch,
+    pub lanes: Lanes,
     pub flow: Flow,
     pub rows: Vec<Row>,
     pub order: Order,
@@ -195,13 +197,10 @@ impl Stage for FlowMatching<'_> {
 
     fn step(&mut self, step: &mut Step) -> TrainingResult<Outcome> {
         let mut outcome = Outcome::default();
-        for items in self.passes(step)? {
-            step.turn()?;
-            let part = self.pass(&items, step)?;
-            accumulate(&mut outcome.gradients, part.gradients)?;
-            outcome.loss += part.loss;
-            outcome.terms.merge(part.terms);
-        }
+        let passes = self.passes(step)?;
+        let pass = |items: &Vec<Item>, step: &mut Step| self.pass(items, step);
+        self.lanes
+            .run(&passes, step, pass, |part| outcome.add(part))?;
         Ok(outcome)
     }
 

@@ -12,7 +12,7 @@ use super::{
     checkpoint::State,
     draws::Draws,
     error::{TrainingError, TrainingResult},
-    optimiser::{Gradients, Parameters},
+    optimiser::{Gradients, Parameters, accumulate},
     terms::Terms,
 };
 
@@ -67,4 +67,13 @@ pub struct Outcome {
     /// The loss that the gradients are of, a mean over the batch.
     pub loss: f64,
     pub terms: Terms,
+}
+
+impl Outcome {
+    /// Adds what another part of the batch found.
+    pub(super) fn add(&mut self, part: Self) -> TrainingResult<()> {
+        self.loss += part.loss;
+        self.terms.merge(part.terms);
+        Ok(accumulate(&mut self.gradients, part.gradients)?)
+    }
 }

@@ -83,6 +83,10 @@ impl VisionTower for Tower {
         })
     }
 
+    fn looks_at_several(&self) -> bool {
+        true
+    }
+
     fn look_at_all(&self, pixels: &Tensor) -> Result<Tensor> {
         self.features(&self.values(pixels)?, &Activations::Keep)
     }

@@ -24,8 +24,9 @@ use crate::{
         conditioning::Conditioner,
         error::TrainingResult,
         instruction_set::Row,
+        lanes::Lanes,
         losses::grpo::{Surrogate, divergences},
-        optimiser::{Parameters, accumulate},
+        optimiser::Parameters,
         order::Order,
         recipe::{Batch, Grpo},
         tuning::Tuned,
@@ -43,6 +44,7 @@ pub struct FlowGrpo<'a> {
     generator: Tuned,
     batch: Batch,
     grpo: Grpo,
+    lanes: Lanes,
     rows: Rows,
     conditioner: Conditioner<'a>,
     judge: &'a Judge,
@@ -56,20 +58,24 @@ pub struct FlowGrpo<'a> {
 
 impl<'a> FlowGrpo<'a> {
     /// `sigmas` are those of sampling, two steps at least.
+    ///
+    /// # Errors
+    /// The system starts no more threads.
     pub fn new(
         (batch, grpo): (Batch, Grpo),
         sigmas: &Sigmas,
         rows: Rows,
         (conditioner, judge): (Conditioner<'a>, &'a Judge),
         generator: Tuned,
-    ) -> Self {
+    ) -> TrainingResult<Self> {
         let mut draws: Vec<_> = sigmas
             .pairs()
             .map(|pair| SdeStep::new(pair, grpo.noise_level))
             .collect();
         let last = draws.pop().map_or(1.0, |step| step.sigma);
-        Self {
+        Ok(Self {
             generator,
+            lanes: Lanes::new(batch.at_once)?,
             batch,
             grpo,
             rows,
@@ -78,7 +84,7 @@ impl<'a> FlowGrpo<'a> {
             draws,
             last,
             drawn: Vec::new(),
-        }
+        })
     }
 
     /// One denoising step of one pass: its part of the gradients.
@@ -146,15 +152,13 @@ impl Stage for FlowGrpo<'_> {
             return Err(CheckpointError::Missing { name }.into());
         }
         // 2 gradients, pass by pass and draw by draw
-        for of in passes.iter().zip(&self.drawn) {
-            for at in 0..self.draws.len() {
-                step.turn()?;
-                let part = self.of_draw(of, at)?;
-                accumulate(&mut outcome.gradients, part.gradients)?;
-                outcome.loss += part.loss;
-                outcome.terms.merge(part.terms);
-            }
-        }
+        let draws = passes.iter().zip(&self.drawn);
+        let draws: Vec<_> = draws
+            .flat_map(|of| (0..self.draws.len()).map(move |at| (of, at)))
+            .collect();
+        let pass = |(of, at): &((&Pass, &Drawn), usize), _: &mut Step| self.of_draw(*of, *at);
+        self.lanes
+            .run(&draws, step, pass, |part| outcome.add(part))?;
         if update + 1 == self.grpo.updates {
             self.drawn.clear();
         }

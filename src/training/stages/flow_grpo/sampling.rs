@@ -35,20 +35,29 @@ impl FlowGrpo<'_> {
         step: &mut Step,
         terms: &mut Terms,
     ) -> TrainingResult<Vec<Drawn>> {
-        let mut drawn = Vec::with_capacity(passes.len());
-        let mut rewards = vec![0.0; self.batch.size * self.grpo.group];
-        for pass in passes {
-            step.turn()?;
+        let sampled = |pass: &Pass, step: &mut Step| {
+            let (mut rewards, mut terms) = (Vec::new(), Terms::default());
             // 1 sample      noise -> latents of every level -> x0
             let (paths, x0) = self.path(pass, step)?;
-            drawn.push(paths);
             // 2 reward      x0 -> pixels -> the judge's probabilities
-            for (index, sample) in pass.samples.iter().enumerate() {
+            for index in 0..pass.samples.len() {
                 step.turn()?;
                 let x0 = x0.narrow(0, index, 1)?;
-                rewards[sample.place] = self.reward(&x0, pass, index, terms)?;
+                rewards.push(self.reward(&x0, pass, index, &mut terms)?);
             }
-        }
+            Ok((paths, rewards, terms))
+        };
+        let mut drawn = Vec::with_capacity(passes.len());
+        let mut rewards = vec![0.0; self.batch.size * self.grpo.group];
+        self.lanes
+            .run(passes, step, sampled, |(paths, of_pass, of_terms)| {
+                for (sample, reward) in passes[drawn.len()].samples.iter().zip(of_pass) {
+                    rewards[sample.place] = reward;
+                }
+                drawn.push(paths);
+                terms.merge(of_terms);
+                Ok(())
+            })?;
         // 3 advantage   rewards of a group -> how far above their mean
         let mut all = Vec::with_capacity(rewards.len());
         for group in rewards.chunks(self.grpo.group) {

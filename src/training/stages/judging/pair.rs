@@ -13,8 +13,10 @@ pub struct Pair {
     pub attempt: Attempt,
     /// How it went wrong, where it did.
     pub wrong: Option<WrongEdit>,
-    /// How much of the attempt is to be seen, in (0, 1]; through the rest shines the picture before it.
+    /// How much of the attempt is to be seen, in (0, 1].
     pub share: f32,
+    /// What shines through where it is not.
+    pub through: Scene,
     pub asked: [Asked; QUESTIONS],
 }
 
@@ -47,7 +49,11 @@ const NEAR: f32 = 0.35;
 
 /// Share of the attempts that are seen in part. A judge that knows finished edits alone gives an editor that has hardly begun
 /// nothing to go by: its answer is No all the way.
-const PARTLY: f32 = 0.3;
+const PARTLY: f32 = 0.4;
+/// Share of what went wrong in these that is seen over the right edit instead of the picture before: the way back from it.
+const OVER_RIGHT: f32 = 0.5;
+/// Share of attempts that change the other object likewise: what editors do that know what is asked but not of which object.
+const TOO_FAR: f32 = 0.15;
 
 impl Pair {
     /// A fresh one.
@@ -58,17 +64,25 @@ impl Pair {
         if pair.is_damaged() || !rng.chance(PARTLY) {
             return pair;
         }
+        let right = pair.wrong.is_some() && rng.chance(OVER_RIGHT);
+        let (before, after) = (&pair.edit.before, &pair.edit.after);
+        let through = if right { after } else { before }.clone();
         let share = rng.between(0.0, 1.0);
-        pair.partly(share, rng)
+        pair.partly(share, through, rng)
     }
 
-    /// The pair with `share` of its attempt: a change that is seen in part is one with that chance.
-    fn partly(mut self, share: f32, rng: &mut SceneRng) -> Self {
+    /// The pair with `share` of its attempt, the rest `through`: what is seen in part is true with that chance.
+    fn partly(mut self, share: f32, through: Scene, rng: &mut SceneRng) -> Self {
         self.share = share;
         for asked in &mut self.asked {
-            asked.done &= rng.chance(share);
-            asked.kept |= !rng.chance(share);
+            if !rng.chance(share) {
+                asked.done = asked.change.is_done(&through);
+            }
+            if !rng.chance(share) {
+                asked.kept = asked.change.is_rest_kept(&self.edit.before, &through);
+            }
         }
+        self.through = through;
         self
     }
 
@@ -89,6 +103,7 @@ impl Pair {
             _ => Asked::other(&edit, &attempt, rng),
         });
         Self {
+            through: edit.before.clone(),
             edit,
             attempt,
             wrong,
@@ -158,6 +173,11 @@ fn is_hidden(change: Change, after: &Scene) -> bool {
 }
 
 fn draw_attempt(edit: &Edit, rng: &mut SceneRng) -> (Attempt, Option<WrongEdit>) {
+    if rng.chance(TOO_FAR)
+        && let Some(too_far) = Attempt::too_far(edit, rng)
+    {
+        return (too_far, Some(WrongEdit::ExtraChange));
+    }
     loop {
         let mut left = rng.below(1000);
         if left < RIGHT {
@@ -222,13 +242,37 @@ mod tests {
             let mut rng = SceneRng::new(6, index);
             let edit = Edit::draw(&EditMix::all(), &mut rng);
             let right = Attempt::right(&edit);
-            let pair = Pair::new(edit, (right, None), &mut rng).partly(0.3, &mut rng);
+            let before = edit.before.clone();
+            let pair = Pair::new(edit, (right, None), &mut rng).partly(0.3, before, &mut rng);
             counts[0][usize::from(pair.asked[0].done)] += 1;
             counts[1][usize::from(pair.asked[0].kept)] += 1;
         }
         // 600 and all of them
         assert!((520..680).contains(&counts[0][1]), "{counts:?}");
         assert_eq!(counts[1][1], 2000);
+    }
+
+    #[test]
+    fn what_went_too_far_in_part_is_done_and_keeps_the_rest_as_often() {
+        let (mut seen, mut kept) = (0u32, 0u32);
+        for index in 0..3000 {
+            let mut rng = SceneRng::new(8, index);
+            let edit = Edit::draw(&EditMix::all(), &mut rng);
+            let Some(too_far) = Attempt::too_far(&edit, &mut rng) else {
+                continue;
+            };
+            if !too_far.done || too_far.kept {
+                continue;
+            }
+            let right = edit.after.clone();
+            let pair = Pair::new(edit, (too_far, None), &mut rng).partly(0.3, right, &mut rng);
+            assert!(pair.asked[0].done);
+            seen += 1;
+            kept += u32::from(pair.asked[0].kept);
+        }
+        assert!(seen > 300, "{seen}");
+        let share = f64::from(kept) / f64::from(seen);
+        assert!((0.62..0.78).contains(&share), "{kept} of {seen}");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(super) fn draw(
             1.0 => after,
             share => {
                 let through = Finish::Blended {
-                    with: Box::new(pair.edit.before.clone()),
+                    with: Box::new(pair.through.clone()),
                     weight: 1.0 - share,
                 };
                 through.apply(after, &view)

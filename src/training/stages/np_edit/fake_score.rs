@@ -91,16 +91,14 @@ impl NpEdit<'_> {
     ) -> TrainingResult<f64> {
         let mut gradients = Gradients::new();
         let mut loss = 0.0;
-        for batch in self.batches(from)? {
-            // nothing is matched on what only has to stay
-            if batch.replayed() {
-                continue;
-            }
-            step.turn()?;
-            let (part, of_part) = self.matched((update, &batch), step)?;
-            accumulate(&mut gradients, part)?;
+        let mut batches = self.batches(from)?;
+        // nothing is matched on what only has to stay
+        batches.retain(|batch| !batch.replayed());
+        let matched = |batch: &MicroBatch, step: &mut Step| self.matched((update, batch), step);
+        self.lanes.run(&batches, step, matched, |(part, of_part)| {
             loss += of_part;
-        }
+            Ok(accumulate(&mut gradients, part)?)
+        })?;
         self.fake_score.learn(gradients)?;
         Ok(loss)
     }

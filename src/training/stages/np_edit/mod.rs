@@ -27,8 +27,9 @@ use crate::{
         conditioning::Conditioner,
         draws::Purpose,
         error::TrainingResult,
+        lanes::Lanes,
         losses::dmd::Normaliser,
-        optimiser::{Parameters, accumulate},
+        optimiser::Parameters,
         tuning::Tuned,
         unroll::{GradientThrough, LastStepOnly, Unroll, levels},
     },
@@ -77,6 +78,8 @@ pub struct Settings {
     pub batch: usize,
     /// Items of one pass at most.
     pub micro: usize,
+    /// Passes that run at the same time.
+    pub at_once: usize,
     /// Items of one pass of decoder and judge at most.
     pub judged: usize,
     /// Levels that a path may end at, from 1 down.
@@ -121,13 +124,14 @@ pub struct NpEdit<'a> {
     conditioner: Conditioner<'a>,
     frozen: Frozen<'a>,
     fake_score: FakeScore,
+    lanes: Lanes,
     /// Encoded negative caption, `[1, L, D]`.
     negative: Tensor,
 }
 
 impl<'a> NpEdit<'a> {
     /// # Errors
-    /// The negative caption cannot be encoded.
+    /// The negative caption cannot be encoded, or the system starts no threads.
     pub fn new(
         settings: Settings,
         rows: Rows,
@@ -139,6 +143,7 @@ impl<'a> NpEdit<'a> {
             generator: learners.generator,
             negative: conditioner.text(&settings.guidance.negative_caption)?,
             fake_score: FakeScore::new(&settings.fake_score, learners.fake_score),
+            lanes: Lanes::new(settings.at_once)?,
             settings,
             rows,
             conditioner,
@@ -241,13 +246,10 @@ impl Stage for NpEdit<'_> {
         }
         // 2 the generator's gradients, pass by pass
         let from = first + u64::from(self.settings.fake_score.updates) * self.settings.batch as u64;
-        for batch in self.batches(from)? {
-            step.turn()?;
-            let part = self.pass(&batch, step)?;
-            accumulate(&mut outcome.gradients, part.gradients)?;
-            outcome.loss += part.loss;
-            outcome.terms.merge(part.terms);
-        }
+        let batches = self.batches(from)?;
+        let pass = |batch: &MicroBatch, step: &mut Step| self.pass(batch, step);
+        self.lanes
+            .run(&batches, step, pass, |part| outcome.add(part))?;
         Ok(outcome)
     }
 
