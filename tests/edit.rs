@@ -235,7 +235,8 @@ fn edits_that_run_together_have_the_bits_that_they_have_alone() {
     };
     let inputs = [seeds(&[1]), other, seeds(&[2, 3]), slower, long];
     let pipeline = pipeline();
-    let mut shared = Shared::new(1 << 24, 1 << 24, 3);
+    let lanes = pipeline.lanes(3).unwrap();
+    let mut shared = Shared::new(1 << 24, 1 << 24, 3).on(lanes);
     let tasks = inputs.iter().map(|input| task(input, Previews::Off));
     let together = pipeline.run_together(&pipeline.bundle.generator, &mut shared, tasks.collect());
     let mut batches = Vec::new();

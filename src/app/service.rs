@@ -49,13 +49,17 @@ impl Application {
         let adapters = adapters(&config, &jobs)?;
         let engine = Engine::start(EngineLimits::from(&config), adapters, move || {
             let loader = Loader::new(&settings, &LogProgress)?;
+            let editor = loader.editor()?;
+            let shared = Shared::new(
+                settings.cache.text_max_bytes,
+                settings.cache.reference_max_bytes,
+                settings.engine.max_batch,
+            );
+            let lanes = editor.lanes(settings.engine.max_batch);
+            let lanes = lanes.map_err(|source| AppError::Thread { source })?;
             Ok::<_, AppError>(Resident {
-                editor: loader.editor()?,
-                shared: Shared::new(
-                    settings.cache.text_max_bytes,
-                    settings.cache.reference_max_bytes,
-                    settings.engine.max_batch,
-                ),
+                shared: shared.on(lanes),
+                editor,
                 judge: loader.judge(&files)?,
             })
         })

@@ -77,13 +77,19 @@ impl<'a> Lifecycle<'a> {
         stage: Stage,
         body: impl FnOnce() -> Result<T, EditError>,
     ) -> Result<T, EditError> {
-        if self.tell(Progress::Began(stage)).is_break() {
-            return Err(EditError::Cancelled { steps: 0 });
-        }
+        self.begin(stage)?;
         let start = Instant::now();
         let result = body();
         self.spend(stage, start.elapsed());
         result
+    }
+
+    /// Announces a stage, unless the observer breaks off.
+    pub fn begin(&mut self, stage: Stage) -> Result<(), EditError> {
+        match self.tell(Progress::Began(stage)) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(EditError::Cancelled { steps: 0 }),
+        }
     }
 
     pub fn tell(&mut self, progress: Progress) -> ControlFlow<()> {

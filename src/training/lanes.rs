@@ -1,20 +1,12 @@
 //! Passes of one step side by side: each on a thread of its own, where several cores wait and one pass does not fill them.
-use std::{
-    ops::ControlFlow,
-    sync::{Arc, mpsc},
-    thread,
-};
-
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::{ops::ControlFlow, sync::mpsc};
 
 use super::{error::TrainingResult, stages::Step};
+use crate::nn;
 
-/// Where passes run: here one after the other, or that many at once.
+/// Where passes run: one after the other, or several at once.
 #[derive(Clone, Debug)]
-pub struct Lanes {
-    /// One thread each, so that the kernels of one pass take no core from another; none where passes run here.
-    pools: Vec<Arc<ThreadPool>>,
-}
+pub struct Lanes(nn::Lanes);
 
 impl Lanes {
     /// `at_once` 1 or more.
@@ -22,17 +14,8 @@ impl Lanes {
     /// # Errors
     /// The system starts no more threads.
     pub fn new(at_once: usize) -> TrainingResult<Self> {
-        let of_one = |lane| {
-            let builder = ThreadPoolBuilder::new().num_threads(1);
-            builder
-                .thread_name(move |_| format!("npedit-lane-{lane}"))
-                .build()
-        };
-        let lanes = if at_once > 1 { at_once } else { 0 };
-        let pools: Result<Vec<_>, _> = (0..lanes).map(|lane| of_one(lane).map(Arc::new)).collect();
-        Ok(Self {
-            pools: pools.map_err(candle_core::Error::wrap)?,
-        })
+        let lanes = nn::Lanes::new(at_once).map_err(candle_core::Error::wrap)?;
+        Ok(Self(lanes))
     }
 
     /// Hands what `pass` makes of every item to `take`, in the items' order and the same however many run at once. Each pass asks
@@ -56,44 +39,36 @@ impl Lanes {
             step.turn()?;
             pass(item, step)
         };
-        if self.pools.is_empty() || items.len() < 2 {
+        if self.0.count() < 2 || items.len() < 2 {
             return items.iter().try_for_each(|item| take(in_turn(item, step)?));
         }
-        for group in items.chunks(self.pools.len()) {
-            let (index, draws) = (step.index, step.draws);
+        let (index, draws) = (step.index, step.draws);
+        for group in items.chunks(self.0.count()) {
             let (ask, asked) = mpsc::channel::<mpsc::Sender<ControlFlow<()>>>();
-            let of_group: Vec<_> = thread::scope(|scope| {
-                let in_turn = &in_turn;
-                let mut running = Vec::with_capacity(group.len());
-                for (item, pool) in group.iter().zip(&self.pools) {
-                    let ask = ask.clone();
-                    let of_item = move || {
-                        let mut go_on = || answer(&ask);
-                        let go_on = &mut go_on;
-                        in_turn(
-                            item,
-                            &mut Step {
-                                index,
-                                draws,
-                                go_on,
-                            },
-                        )
+            let in_turn = &in_turn;
+            let of_item = |item| {
+                let ask = ask.clone();
+                move || {
+                    let go_on = &mut || answer(&ask);
+                    let step = &mut Step {
+                        index,
+                        draws,
+                        go_on,
                     };
-                    running.push(scope.spawn(|| pool.install(of_item)));
+                    in_turn(item, step)
                 }
-                drop(ask);
-                // whoever runs the training is asked from its own thread
+            };
+            let passes: Vec<_> = group.iter().map(of_item).collect();
+            drop(ask);
+            // whoever runs the training is asked from its own thread
+            let answers = self.0.run(passes, || {
                 for reply in asked {
                     // a pass that failed meanwhile needs no answer
                     let _ = reply.send((step.go_on)());
                 }
-                running
-                    .into_iter()
-                    .map(thread::ScopedJoinHandle::join)
-                    .collect()
             });
-            for answer in of_group {
-                take(answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)?;
+            for answer in answers {
+                take(answer?)?;
             }
         }
         Ok(())
@@ -159,27 +134,5 @@ mod tests {
             });
             assert!(matches!(answers, Err(TrainingError::Interrupted)));
         }
-    }
-
-    #[test]
-    fn passes_run_beside_each_other_with_a_kernel_thread_each() {
-        let both = std::sync::Barrier::new(2);
-        let mut step = Step {
-            index: 0,
-            draws: Draws::new(1, 0),
-            go_on: &mut || ControlFlow::Continue(()),
-        };
-        let lanes = Lanes::new(2).unwrap();
-        let pass = |(): &(), _: &mut Step| {
-            both.wait();
-            Ok(rayon::current_num_threads())
-        };
-        let mut threads = Vec::new();
-        let ran = lanes.run(&[(), ()], &mut step, pass, |count| {
-            threads.push(count);
-            Ok(())
-        });
-        ran.unwrap();
-        assert_eq!(threads, [1, 1]);
     }
 }

@@ -1,8 +1,12 @@
 //! `image + instruction -> edited image`, as a numbered lifecycle.
 mod shared;
+mod side_by_side;
 mod together;
 
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 use ::image::RgbImage;
 use candle_core::Tensor;
@@ -20,7 +24,7 @@ use super::{
     text::TextTokens,
     velocity::Generator,
 };
-use crate::models::qwen3::Thinking;
+use crate::{models::qwen3::Thinking, nn::Lanes};
 use shared::Reference;
 pub use shared::Shared;
 use together::{Denoised, Together};
@@ -36,6 +40,15 @@ pub struct EditTask<'a> {
     pub previews: Previews,
     /// Hears of every stage and step and may break off between them.
     pub observer: Box<Observer<'a>>,
+}
+
+/// What an edit's latents show.
+struct Decoded {
+    pictures: Vec<RgbImage>,
+    /// Time of all pictures, one after the other.
+    took: Duration,
+    /// As in [`Denoised`].
+    batch: usize,
 }
 
 /// An edit whose pictures can be denoised.
@@ -99,12 +112,22 @@ impl EditPipeline {
             generator,
             bundle: &self.bundle,
             max_pictures: self.batch_size(shared.max_batch),
+            lanes: &shared.lanes,
         };
         let denoised = together.denoise(&mut edits);
 
-        // 7 and 8, each on its own
-        for ((place, edit), denoised) in places.into_iter().zip(edits).zip(denoised) {
-            let output = denoised.and_then(|denoised| self.finish(edit, &denoised));
+        // 7 decode: latents -> pictures, side by side
+        let begin = |(edit, denoised): (&mut Begun, Result<Denoised, EditError>)| {
+            let denoised = denoised?;
+            edit.life.begin(Stage::Decode)?;
+            Ok(denoised)
+        };
+        let denoised = edits.iter_mut().zip(denoised).map(begin).collect();
+        let decoded = self.decode_all(&shared.lanes, denoised);
+
+        // 8 postprocess, each on its own
+        for ((place, edit), decoded) in places.into_iter().zip(edits).zip(decoded) {
+            let output = decoded.and_then(|decoded| self.finish(edit, decoded));
             outputs[place] = Some(output);
         }
         let whole = |output: Option<_>| output.expect("every task was refused or denoised");
@@ -172,22 +195,49 @@ impl EditPipeline {
         })
     }
 
-    fn finish(&self, edit: Begun, denoised: &Denoised) -> Result<EditOutput, EditError> {
+    /// The pictures of every edit, as many at a time as there are lanes, which bounds the memory.
+    fn decode_all(
+        &self,
+        lanes: &Lanes,
+        denoised: Vec<Result<Denoised, EditError>>,
+    ) -> Vec<Result<Decoded, EditError>> {
+        let all = denoised.iter().flatten();
+        let work = all.flat_map(|edit| &edit.latents);
+        let work = work.map(|latents| {
+            move || {
+                let start = Instant::now();
+                (decode(&self.bundle, latents), start.elapsed())
+            }
+        });
+        let mut pictures = lanes.run(work.collect(), || {}).into_iter();
+        let of_edit = |edit: Result<Denoised, EditError>| {
+            let Denoised { latents, batch } = edit?;
+            let own: Vec<_> = pictures.by_ref().take(latents.len()).collect();
+            Ok(Decoded {
+                took: own.iter().map(|(_, took)| *took).sum(),
+                pictures: own
+                    .into_iter()
+                    .map(|(picture, _)| picture)
+                    .collect::<Result<_, _>>()?,
+                batch,
+            })
+        };
+        denoised.into_iter().map(of_edit).collect()
+    }
+
+    fn finish(&self, edit: Begun, decoded: Decoded) -> Result<EditOutput, EditError> {
         let Begun {
             input, mut life, ..
         } = edit;
-        // 7 decode: one picture at a time, which bounds the memory
-        let decoded = life.stage(Stage::Decode, || {
-            let latents = denoised.latents.iter();
-            let decoded = latents.map(|latents| decode(&self.bundle, latents));
-            decoded.collect::<Result<Vec<_>, _>>()
-        })?;
-
+        life.spend(Stage::Decode, decoded.took);
         // 8 postprocess: picture at the size asked for
         let size = input.size.resolve(input.image.rgb.dimensions());
         let images = life.stage(Stage::Postprocess, || {
             let seeds = input.noise.seeds();
-            let resized = decoded.iter().map(|rgb| image::resize_lanczos(rgb, size));
+            let resized = decoded
+                .pictures
+                .iter()
+                .map(|rgb| image::resize_lanczos(rgb, size));
             Ok(resized
                 .zip(seeds)
                 .map(|(rgb, seed)| EditedImage { rgb, seed })
@@ -211,7 +261,7 @@ impl EditPipeline {
                 image: edit.reference.elem_count() / self.latents_per_token(),
             },
             reuse: Reuse {
-                batch: denoised.batch,
+                batch: decoded.batch,
                 ..edit.reuse
             },
         })
@@ -238,6 +288,15 @@ impl EditPipeline {
         let pixels = image::to_pixels(picture, &self.bundle.device).map_err(&at)?;
         let latents = self.bundle.vae.encode_mean(&pixels).map_err(&at)?;
         decode(&self.bundle, &latents)
+    }
+
+    /// Lanes for batches of at most `max_batch` pictures: one a core; on a GPU none, where a picture has the device alone.
+    ///
+    /// # Errors
+    /// The system starts no more threads.
+    pub fn lanes(&self, max_batch: usize) -> std::io::Result<Lanes> {
+        let cores = rayon::current_num_threads();
+        Lanes::new(self.batch_size(max_batch).min(cores))
     }
 
     /// Our CPU kernels compute every item of a batch on its own, so a batch changes no bit there; a GPU library picks its

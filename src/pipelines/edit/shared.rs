@@ -1,17 +1,22 @@
 //! What edits share: texts and references that earlier ones have encoded.
 use candle_core::Tensor;
 
-use crate::pipelines::{byte_lru::ByteLru, error::EditError, text::TextTokens};
+use crate::{
+    nn::Lanes,
+    pipelines::{byte_lru::ByteLru, error::EditError, text::TextTokens},
+};
 
 /// Pictures of one batch where nobody says otherwise: bounds the memory of a request for many.
 const MAX_BATCH: usize = 4;
 
-/// Encoded texts and references, each kept within its own byte budget, and how many pictures are denoised together at most.
+/// Encoded texts and references, each kept within its own byte budget, how many pictures are denoised together at most, and on
+/// how many threads beside each other.
 #[derive(Debug)]
 pub struct Shared {
     texts: ByteLru<String, TextTokens>,
     references: ByteLru<Reference, Tensor>,
     pub(super) max_batch: usize,
+    pub(super) lanes: Lanes,
 }
 
 /// A picture as the model sees it.
@@ -36,7 +41,14 @@ impl Shared {
             texts: ByteLru::new(text_bytes),
             references: ByteLru::new(reference_bytes),
             max_batch: max_batch.max(1),
+            lanes: Lanes::default(),
         }
+    }
+
+    /// The same, on as many `lanes`.
+    #[must_use]
+    pub fn on(self, lanes: Lanes) -> Self {
+        Self { lanes, ..self }
     }
 
     /// The encoded text, and whether it was known.

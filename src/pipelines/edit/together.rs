@@ -3,9 +3,10 @@ use std::{ops::ControlFlow, time::Instant};
 
 use candle_core::{Result, Tensor};
 
-use super::{Begun, decode};
+use super::{Begun, decode, side_by_side::SideBySide};
 use crate::{
     models::zimage::Captions,
+    nn::Lanes,
     pipelines::{
         bundle::EditBundle,
         denoise::{self, DenoiseStep, Denoiser},
@@ -24,6 +25,8 @@ pub(super) struct Together<'b> {
     pub bundle: &'b EditBundle,
     /// Pictures that share a batch at most.
     pub max_pictures: usize,
+    /// Where parts of a batch run.
+    pub lanes: &'b Lanes,
 }
 
 /// One edit's clean latents.
@@ -82,22 +85,18 @@ impl Together<'_> {
         pictures: &[Place],
     ) -> Result<()> {
         let start = Instant::now();
-        let of = |each: &dyn Fn(&Begun) -> Tensor| -> Vec<Tensor> {
-            pictures
-                .iter()
-                .map(|(edit, _)| each(&edits[*edit]))
-                .collect()
-        };
-        let conditioning = EditConditioning {
-            reference: Tensor::cat(&of(&|edit| edit.reference.clone()), 0)?,
-            instruction: Captions::new(&of(&|edit| edit.text.features.clone()))?,
-        };
+        let part = pictures.len().div_ceil(self.lanes.count());
+        let parts = pictures.chunks(part).map(|part| conditioning(edits, part));
+        let conditioning = parts.collect::<Result<Vec<_>>>()?;
         let noise = pictures.iter();
         let noise = noise.map(|(edit, at)| edits[*edit].noise.narrow(*at, 1));
         let noise = NoiseDraw::cat(&noise.collect::<Result<Vec<_>>>()?)?;
         let sigmas = edits[pictures[0].0].sigmas.clone();
         let denoiser = Denoiser {
-            model: self.generator,
+            model: &SideBySide {
+                generator: self.generator,
+                lanes: self.lanes,
+            },
             conditioning: &conditioning,
             sigmas: &sigmas,
             sampler: self.bundle.sampler(),
@@ -183,6 +182,18 @@ impl Together<'_> {
             of: edit.input.noise.count() * steps,
         }))
     }
+}
+
+/// What the generator sees of `pictures`.
+fn conditioning(edits: &[Begun], pictures: &[Place]) -> Result<EditConditioning> {
+    let of = |each: fn(&Begun) -> Tensor| -> Vec<Tensor> {
+        let edits = pictures.iter().map(|(edit, _)| &edits[*edit]);
+        edits.map(each).collect()
+    };
+    Ok(EditConditioning {
+        reference: Tensor::cat(&of(|edit| edit.reference.clone()), 0)?,
+        instruction: Captions::new(&of(|edit| edit.text.features.clone()))?,
+    })
 }
 
 impl Outcome {
