@@ -116,6 +116,15 @@ fn a_bundle_is_built_part_by_part_and_the_same_again() {
         let read = |bundle: &std::path::Path| std::fs::read(bundle.join(file)).unwrap();
         assert!(read(&bundle) == read(&same), "{file}");
     }
+    let lines = |set: &str| -> Vec<String> {
+        let text = fs::read_to_string(dir.path().join("one/scenes").join(set)).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    let (edits, choices) = (lines("edits.jsonl"), lines("choices.jsonl"));
+    assert!(choices.iter().all(|line| edits.contains(line)));
+    let of_two = |line: &&String| line.contains(" and ");
+    assert!(choices.iter().filter(of_two).count() >= edits.iter().filter(of_two).count());
+    assert!((32..60).contains(&choices.len()), "{} of 64", choices.len());
     npedit(
         dir.path(),
         &["world", "pack", "one", "packed", "--scenes", "1"],
