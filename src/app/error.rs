@@ -3,7 +3,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{
     adapters::AdapterError,
-    jobs::JobError,
+    jobs::{JobError, captions::CaptionSetupError},
     models::{
         error::LoadError,
         source::{RefError, SourceError},
@@ -117,6 +117,17 @@ pub enum AppError {
     Fetch {
         #[source]
         source: reqwest::Error,
+    },
+    #[error("captions.api_key_file: cannot read {}: {source}; name a file that exists and may be read", path.display())]
+    CaptionKey {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("captions: {source}")]
+    Captions {
+        #[source]
+        source: CaptionSetupError,
     },
     #[error("jobs: {source}")]
     Jobs {

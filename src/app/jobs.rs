@@ -6,7 +6,7 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
-use super::{AppError, JudgeFiles, Loader};
+use super::{AppError, JudgeFiles, Loader, captioner};
 use crate::{
     config::{Config, RunChoice},
     engine::{DeviceGate, Engine, Sharing},
@@ -22,12 +22,13 @@ use crate::{
 /// Opens the storage, and puts right what a process that was killed left there.
 ///
 /// # Errors
-/// The storage is not to be had.
+/// The storage is not to be had, or the caption model's API key cannot be used.
 pub async fn open(config: &Config) -> Result<Jobs, AppError> {
     let failed = |source| AppError::Jobs { source };
+    let captioner = captioner(config)?;
     let storage = Storage::open(&StorageSettings::from(&config.storage)).await;
     let storage = storage.map_err(|error| failed(error.into()))?;
-    let jobs = Jobs::new(storage, JobSettings::from(config));
+    let jobs = Jobs::new(storage, JobSettings::from(config)).with_captioner(captioner);
     jobs.recover().await.map_err(failed)?;
     Ok(jobs)
 }

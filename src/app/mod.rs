@@ -1,5 +1,6 @@
 //! Composition root: from settings to loaded models, and to a running service.
 mod adapter;
+mod captions;
 mod device;
 mod editor;
 mod error;
@@ -12,6 +13,7 @@ mod training;
 mod worker;
 
 pub use adapter::AdapterChoice;
+pub use captions::captioner;
 pub use error::AppError;
 pub use judge_files::JudgeFiles;
 pub use loader::Loader;

@@ -220,6 +220,8 @@ fn app_exit_code(error: &AppError) -> u8 {
         | AppError::OwnQuestions { .. }
         | AppError::Questions { .. }
         | AppError::Calibration { .. }
+        | AppError::CaptionKey { .. }
+        | AppError::Captions { .. }
         | AppError::Open { .. }
         | AppError::Lpips { .. } => BAD_INPUT,
         AppError::Source(_)

@@ -3,6 +3,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     auth::auth,
+    captions::captions,
     fetch::fetch,
     issue::Issue,
     layers::Layers,
@@ -92,6 +93,7 @@ pub(super) fn compile(layers: &Layers, issues: Vec<Issue>) -> Result<Config, Vec
             objects_url: read.optional_text("storage.objects_url"),
         },
         finetune: finetune(&mut read),
+        captions: captions(&mut read),
         capture: Capture {
             low_scores: read.boolean("capture.low_scores"),
             below: read.number("capture.below", 0.0..=1.0),

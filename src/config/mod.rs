@@ -2,6 +2,7 @@
 //!
 //! `configs/default.toml` is the manual.
 mod auth;
+mod captions;
 mod compile;
 mod fetch;
 mod issue;
@@ -15,6 +16,7 @@ mod values;
 use std::collections::HashMap;
 
 pub use auth::{Auth, ConfiguredKey, Scope, is_key_name};
+pub use captions::Captions;
 pub use fetch::{Fetch, HostPattern};
 pub use issue::{ConfigError, Issue};
 pub use layers::{Given, Layer, Layers, Setting};

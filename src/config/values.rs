@@ -1,7 +1,7 @@
 //! The validated settings.
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use super::{auth::Auth, fetch::Fetch};
+use super::{auth::Auth, captions::Captions, fetch::Fetch};
 
 /// Everything that can be set, validated.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub fetch: Fetch,
     pub storage: Storage,
     pub finetune: Finetune,
+    /// `None` asks no model about rows.
+    pub captions: Option<Captions>,
     pub capture: Capture,
     pub log: Log,
     pub traces: Traces,

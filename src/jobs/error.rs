@@ -11,6 +11,10 @@ pub enum JobError {
         "there is no dataset {name:?}; GET /v1/datasets lists them, POST /v1/datasets makes one"
     )]
     UnknownDataset { name: String },
+    #[error(
+        "no row of the dataset {name:?} can be trained on: its instructions were judged to make no sense for their pictures; GET /v1/datasets/{name} says why"
+    )]
+    NothingToTrainOn { name: String },
     #[error("there is no captured edit {id}; GET /v1/captured lists them")]
     UnknownCapture { id: String },
     #[error("the job is {status}, and {action} needs one that is {needs}")]

@@ -3,6 +3,7 @@
 //! A job is executed at least once and published exactly once: a claim is a lease with an epoch, every write is conditional on
 //! it, every step is told once, and the adapter, its alias and the job's end are one transaction.
 mod base;
+pub mod captions;
 mod captures;
 mod claim;
 pub mod datasets;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use self::datasets::Datasets;
+use self::{captions::Captioner, datasets::Datasets};
 pub use self::{
     captures::{CaptureSettings, Captured, CapturedEdit, Captures},
     claim::{BARREN_TRIES, Claim, Wishes},
@@ -71,6 +72,13 @@ impl Jobs {
             storage,
             stopping: Arc::new(watch::Sender::new(false)),
         }
+    }
+
+    /// The same, with a model that is asked about the rows of new sets.
+    #[must_use]
+    pub fn with_captioner(mut self, captioner: Option<Captioner>) -> Self {
+        self.datasets = self.datasets.with_captioner(captioner);
+        self
     }
 
     /// Where everything about jobs is kept.

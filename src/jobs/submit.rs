@@ -42,7 +42,7 @@ impl Jobs {
     /// Compiles a request.
     ///
     /// # Errors
-    /// An unknown dataset, adapter or recipe, every mistake of the overrides, or no storage.
+    /// An unknown dataset, adapter or recipe, a dataset without rows, every mistake of the overrides, or no storage.
     pub async fn prepare(&self, request: &FinetuneRequest) -> JobResult<Prepared> {
         if let Some(name) = &request.publish_as {
             self.registry.alias(&request.viewer, name).await?;
@@ -64,11 +64,10 @@ impl Jobs {
             }
         };
         let recipe = self.recipes.compile(name, &overrides, start.as_ref())?;
-        let dataset = self.datasets.dataset(&request.viewer, &request.dataset);
-        let dataset = dataset.await?;
+        let dataset = self.trainable(request, &request.dataset).await?;
         let replay = match &recipe.replay {
             None => None,
-            Some(name) => Some(self.datasets.dataset(&request.viewer, name).await?.id),
+            Some(name) => Some(self.trainable(request, name).await?.id),
         };
         let held = held_out(dataset.report.rows, holdout);
         let plan = Plan {
@@ -88,6 +87,14 @@ impl Jobs {
             plan,
             recipe: recipe.loaded.recipe,
         })
+    }
+
+    async fn trainable(&self, request: &FinetuneRequest, name: &str) -> JobResult<Dataset> {
+        let dataset = self.datasets.dataset(&request.viewer, name).await?;
+        match dataset.report.rows {
+            0 => Err(JobError::NothingToTrainOn { name: dataset.name }),
+            _ => Ok(dataset),
+        }
     }
 
     /// Compiles a request and queues it.

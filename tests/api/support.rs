@@ -8,7 +8,7 @@ use std::{
 use npedit::{
     access::{Access, Keys, Scope, Scopes, Secret},
     adapters::{AdapterDirectory, AdapterSource, NoAdapters, RegistrySource},
-    app::Application,
+    app::{Application, captioner},
     config::{Config, DeviceChoice, Given},
     engine::{Engine, EngineLimits, Models, Readiness},
     fetch::{Fetcher, Ways},
@@ -119,6 +119,7 @@ impl Scripted {
         let keys = Keys::new(storage.database.clone());
         let access = Access::new(&config.auth, storage.database.clone());
         let jobs = Jobs::new(storage, JobSettings::from(&config));
+        let jobs = jobs.with_captioner(captioner(&config).unwrap());
         let other: Arc<dyn AdapterSource> = match &config.adapters.directory {
             Some(directory) => Arc::new(AdapterDirectory::open(directory).unwrap()),
             None => Arc::new(NoAdapters),

@@ -42,6 +42,24 @@ fn no_password_of_a_database_is_shown() {
 }
 
 #[test]
+fn no_key_of_the_caption_model_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut shown = command(dir.path(), &["config", "show"]);
+    shown
+        .env("NPEDIT__CAPTIONS__BASE_URL", "http://127.0.0.1:1/v1")
+        .env("NPEDIT__CAPTIONS__MODEL", "eyes")
+        .env("NPEDIT_CAPTIONS_API_KEY", "sk-secret");
+    let said = finish(shown.output().unwrap()).succeeds();
+    assert!(said.contains("http://127.0.0.1:1/v1"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+    let mut checked = command(dir.path(), &["config", "check"]);
+    checked.env("NPEDIT__CAPTIONS__BASE_URL", "https://sk-secret@a.org/v1");
+    let run = finish(checked.output().unwrap());
+    run.fails_with(2, &["captions.base_url", "captions.model", "api_key_file"]);
+    assert!(!run.stderr.contains("sk-secret"), "{}", run.stderr);
+}
+
+#[test]
 fn check_reports_every_mistake() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(

@@ -32,11 +32,11 @@ pub struct DatasetItem {
     pub image: Vec<u8>,
     #[schema(min_length = 1, example = "make the sky pink")]
     pub instruction: String,
-    /// What the edited picture shows; made of the other texts where it is absent.
+    /// What the edited picture shows; where it is absent, a caption model says it or it is made of the other texts.
     pub edited_caption: Option<String>,
     /// What the picture shows.
     pub source_caption: Option<String>,
-    /// Told by the instruction's words where it is absent.
+    /// Where it is absent, a caption model or the instruction's words tell it.
     pub edit_type: Option<EditType>,
     /// What is added, removed or changed.
     pub object: Option<String>,

@@ -78,7 +78,9 @@ pub fn secs(ms: i64) -> u64 {
 /// As multipart: `file` is a zip, tar or tar.gz with one `.jsonl` or `.csv` file of rows beside the images that they name; or
 /// `file` is that table and every `images` part one image. As JSON: rows with their images in base64. A row has `image` and
 /// `instruction`, and where known `edited_caption`, `source_caption`, `edit_type` and `object`. Rows whose image does not
-/// decode, and duplicates, are left out and reported.
+/// decode, and duplicates, are left out and reported. Where the service has a caption model, it is asked about rows that lack a
+/// field before the rules are: `report.captions` says what it said, and rows whose instruction makes no sense for their picture are
+/// not trained on. The answer then takes a while; the set is kept even where nobody waits for it.
 #[utoipa::path(
     post,
     path = "/v1/datasets",
@@ -128,8 +130,16 @@ pub async fn list(
     let sets = state.jobs.datasets.list(&caller.viewer).await?;
     Ok(Json(DatasetList {
         object: "list",
-        data: sets.into_iter().map(Into::into).collect(),
+        data: sets.into_iter().map(listed).collect(),
     }))
+}
+
+/// A set without what is said of each of its rows.
+fn listed(mut dataset: Dataset) -> DatasetAnswer {
+    if let Some(captions) = &mut dataset.report.captions {
+        captions.rows.clear();
+    }
+    dataset.into()
 }
 
 /// One set with its report.

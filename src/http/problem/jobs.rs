@@ -25,6 +25,7 @@ impl From<JobError> for Problem {
             JobError::UnknownJob { .. } => Self::new(Code::JobNotFound, detail),
             JobError::UnknownCapture { .. } => Self::new(Code::CaptureNotFound, detail),
             JobError::UnknownDataset { .. } => Self::new(Code::DatasetNotFound, detail),
+            JobError::NothingToTrainOn { .. } => Self::new(Code::DatasetUnusable, detail),
             JobError::WrongState { .. } => Self::new(Code::JobStateConflict, detail),
             JobError::BuiltIn { .. } => Self::new(Code::InsufficientScope, detail),
             JobError::DatasetInUse { .. } => Self::new(Code::DatasetInUse, detail),

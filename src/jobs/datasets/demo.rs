@@ -1,8 +1,6 @@
 //! The built-in sets, drawn from the tiny world.
 use super::{
-    DatasetError, Item, Sent, SentRow, SetLimits,
-    archive::ArchiveLimits,
-    rows::{self, Checked},
+    DatasetError, Item, Sent, SentRow, SetLimits, archive::ArchiveLimits, checked::Checked, rows,
 };
 use crate::{
     pipelines::{
@@ -90,5 +88,6 @@ fn checked(items: Vec<Item>) -> Result<Checked, DatasetError> {
         },
         max_rows: items.len(),
     };
-    rows::read(Sent::Items(items), &limits)
+    let usable = rows::read(Sent::Items(items), &limits)?;
+    Ok(Checked::new(usable, None))
 }

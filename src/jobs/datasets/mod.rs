@@ -1,10 +1,12 @@
 //! Instruction sets that clients send: read, checked, kept, and laid out for a run.
 mod archive;
-mod captions;
+mod checked;
 mod demo;
 mod error;
+mod filling;
 mod report;
 mod rows;
+mod rules;
 mod table;
 
 use std::{
@@ -16,16 +18,16 @@ use std::{
 use sqlx::{Row, any::AnyRow};
 use uuid::Uuid;
 
-use self::demo::BuiltIn;
 pub use self::{
     archive::{ArchiveLimits, unpack},
     demo::{DEMO, DEMO_REPLAY},
     error::{DatasetError, LineProblem},
-    report::{LineNote, Report},
+    report::{CaptionReport, Filled, FilledByModel, LineNote, Report, RowVerdict, Verdict},
     rows::{Item, SentRow},
     table::find_table,
 };
-use super::{FailurePoint, JobError, JobResult, Viewer};
+use self::{checked::Checked, demo::BuiltIn};
+use super::{FailurePoint, JobError, JobResult, Viewer, captions::Captioner};
 use crate::{
     pipelines::image::ImageLimits,
     storage::{EVERYONE, Storage, StorageError},
@@ -39,6 +41,8 @@ pub type SentFiles = BTreeMap<String, Vec<u8>>;
 pub struct Datasets {
     storage: Storage,
     limits: SetLimits,
+    /// Whoever fills what rows do not say, before the rules do.
+    captioner: Option<Captioner>,
 }
 
 /// What bounds a set.
@@ -79,43 +83,81 @@ struct Names<'a> {
 }
 
 const ROWS: &str = "rows.jsonl";
+/// Rows that are kept and not trained on.
+const REJECTED: &str = "rejected.jsonl";
 
 impl Datasets {
     pub fn new(storage: Storage, limits: SetLimits) -> Self {
-        Self { storage, limits }
+        Self {
+            storage,
+            limits,
+            captioner: None,
+        }
+    }
+
+    /// The same, with a model that is asked about rows.
+    #[must_use]
+    pub fn with_captioner(self, captioner: Option<Captioner>) -> Self {
+        Self { captioner, ..self }
     }
 
     pub fn limits(&self) -> &SetLimits {
         &self.limits
     }
 
-    /// Checks what was sent and keeps it, as the viewer's.
+    /// Checks what was sent and keeps it, as the viewer's; a model that is configured is asked first.
     ///
     /// # Errors
     /// [`DatasetError`], or no storage.
     pub async fn create(&self, viewer: &Viewer, name: &str, sent: Sent) -> JobResult<Dataset> {
-        if BuiltIn::named(name).is_some() {
+        if self.is_taken(viewer, name).await? {
             return Err(DatasetError::NameTaken { name: name.into() }.into());
         }
+        let (datasets, viewer, name) = (self.clone(), viewer.clone(), name.to_owned());
+        // a model takes its time: what was sent is kept even where the client does not wait for the answer
+        let created = tokio::spawn(async move { datasets.read(&viewer, &name, sent).await });
+        created.await.map_err(|_| DatasetError::Defect)?
+    }
+
+    /// Whether the viewer cannot use that name, as far as can be told before the set is read.
+    async fn is_taken(&self, viewer: &Viewer, name: &str) -> JobResult<bool> {
+        if BuiltIn::named(name).is_some() {
+            return Ok(true);
+        }
+        let select = "SELECT id FROM datasets WHERE owner = $1 AND name = $2";
+        let select = sqlx::query(select).bind(viewer.name()).bind(name);
+        let row = select.fetch_optional(self.storage.database.pool()).await?;
+        Ok(row.is_some())
+    }
+
+    async fn read(&self, viewer: &Viewer, name: &str, sent: Sent) -> JobResult<Dataset> {
         let limits = self.limits.clone();
         let read = move || rows::read(sent, &limits);
-        let checked = tokio::task::spawn_blocking(read).await;
-        let checked = checked.map_err(|_| DatasetError::Defect)??;
+        let usable = tokio::task::spawn_blocking(read).await;
+        let mut usable = usable.map_err(|_| DatasetError::Defect)??;
+        let captions = match &self.captioner {
+            None => None,
+            Some(captioner) => filling::fill(captioner, &mut usable).await,
+        };
         let id = format!("set-{}", Uuid::now_v7().simple());
         let names = Names {
             id: &id,
             name,
             owner: viewer.name(),
         };
-        self.keep(&names, checked).await?;
+        self.keep(&names, Checked::new(usable, captions)).await?;
         self.dataset(viewer, &id).await
     }
 
-    async fn keep(&self, names: &Names<'_>, set: rows::Checked) -> JobResult<()> {
+    async fn keep(&self, names: &Names<'_>, set: Checked) -> JobResult<()> {
         let Names { id, name, owner } = names;
         let objects = &self.storage.objects;
         for (file, bytes) in set.images {
             objects.put(&format!("datasets/{id}/{file}"), bytes).await?;
+        }
+        if !set.rejected.is_empty() {
+            let key = format!("datasets/{id}/{REJECTED}");
+            objects.put(&key, set.rejected.into_bytes()).await?;
         }
         objects
             .put(&format!("datasets/{id}/{ROWS}"), set.rows.into_bytes())

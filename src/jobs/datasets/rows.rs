@@ -2,13 +2,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
-use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{
     DatasetError, LineNote, LineProblem, Report, Sent, SentFiles, SetLimits,
     archive::{plain_path, unpack},
-    captions,
     table::{self, find_table},
 };
 use crate::pipelines::{
@@ -36,20 +33,29 @@ pub struct Item {
     pub image: Vec<u8>,
 }
 
-/// A set that can be kept.
+/// Rows that can be used, and what was wrong with the others.
 #[derive(Debug)]
-pub(super) struct Checked {
-    /// As [`crate::training::instruction_set`] reads them.
-    pub rows: String,
+pub(super) struct UsableRows {
+    pub rows: Vec<UsableRow>,
     /// By the path that the rows name.
     pub images: SentFiles,
+    /// Of what was sent; the kept rows are not counted yet.
     pub report: Report,
+}
+
+/// A row whose image is there.
+#[derive(Debug)]
+pub(super) struct UsableRow {
+    /// Of what was sent, counted from 1.
+    pub line: usize,
+    /// With the path under which its image is kept.
+    pub row: SentRow,
 }
 
 /// Longer texts than any encoder reads are a mistake.
 const MAX_TEXT_BYTES: usize = 8192;
 
-pub(super) fn read(sent: Sent, limits: &SetLimits) -> Result<Checked, DatasetError> {
+pub(super) fn read(sent: Sent, limits: &SetLimits) -> Result<UsableRows, DatasetError> {
     let (rows, problems, files) = match sent {
         Sent::Archive(bytes) => table_of(unpack(&bytes, &limits.archive)?)?,
         Sent::Files(files) => table_of(files)?,
@@ -88,7 +94,7 @@ fn check(
     (sent, mut problems): table::Read,
     files: SentFiles,
     limits: &SetLimits,
-) -> Result<Checked, DatasetError> {
+) -> Result<UsableRows, DatasetError> {
     if sent.len() > limits.max_rows {
         return Err(DatasetError::TooManyRows {
             rows: sent.len(),
@@ -98,7 +104,7 @@ fn check(
     let mut report = Report::default();
     let mut decoded = Decoded::new(&files, &limits.images);
     let mut seen: HashMap<(String, String), usize> = HashMap::new();
-    let (mut rows, mut images) = (String::new(), SentFiles::new());
+    let (mut rows, mut images) = (Vec::new(), SentFiles::new());
     for (line, row) in sent {
         if let Some(problem) = unusable(&row) {
             problems.push(LineProblem { line, problem });
@@ -117,10 +123,15 @@ fn check(
             report.duplicates.push(LineNote { line, problem });
             continue;
         }
-        rows += &line_of(&image, &row, &mut report);
         if let Some(bytes) = files.get(&decoded.path(&row.image)) {
-            images.insert(image, bytes.clone());
+            images.insert(image.clone(), bytes.clone());
         }
+        let caption = row.edited_caption.as_deref().unwrap_or_default();
+        if caption.trim().is_empty() {
+            report.missing_captions += 1;
+        }
+        let row = SentRow { image, ..row };
+        rows.push(UsableRow { line, row });
     }
     if !problems.is_empty() {
         problems.sort_by_key(|problem| problem.line);
@@ -129,9 +140,7 @@ fn check(
     if rows.is_empty() {
         return Err(DatasetError::Empty);
     }
-    report.bytes = images.values().map(Vec::len).sum::<usize>() as u64;
-    report.sha256 = hex(&Sha256::digest(&rows));
-    Ok(Checked {
+    Ok(UsableRows {
         rows,
         images,
         report,
@@ -157,34 +166,6 @@ fn unusable(row: &SentRow) -> Option<String> {
         (bytes > MAX_TEXT_BYTES).then_some((name, bytes))
     });
     long.map(|(name, bytes)| format!("{name} has {bytes} bytes, at most {MAX_TEXT_BYTES} are read"))
-}
-
-/// A line as a run reads it; what is missing is filled by rule, and counted.
-fn line_of(image: &str, row: &SentRow, report: &mut Report) -> String {
-    let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-    let edit_type = row.edit_type.unwrap_or_else(|| {
-        report.filled.edit_type += 1;
-        captions::edit_type(&row.instruction)
-    });
-    let source = given(&row.source_caption);
-    let edited = given(&row.edited_caption).unwrap_or_else(|| {
-        report.missing_captions += 1;
-        report.filled.edited_caption += 1;
-        captions::edited(source.as_deref(), &row.instruction)
-    });
-    report.rows += 1;
-    *report.edit_types.entry(edit_type).or_default() += 1;
-    let mut line = json!({
-        "image": image,
-        "instruction": row.instruction,
-        "edited_caption": edited,
-        "edit_type": edit_type,
-        "object": given(&row.object).unwrap_or_default(),
-    });
-    if let Some(source) = source {
-        line["source_caption"] = source.into();
-    }
-    format!("{line}\n")
 }
 
 /// Images by the path that a row names, each decoded once.
@@ -231,8 +212,4 @@ fn ending(format: SourceFormat) -> &'static str {
         SourceFormat::Jpeg => "jpg",
         SourceFormat::Webp => "webp",
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -60,8 +60,9 @@ fn tar(files: &[(&str, &[u8])], gzipped: bool) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
-fn read(sent: Sent) -> Result<rows::Checked, DatasetError> {
-    rows::read(sent, &limits())
+fn read(sent: Sent) -> Result<Checked, DatasetError> {
+    let usable = rows::read(sent, &limits())?;
+    Ok(Checked::new(usable, None))
 }
 
 const CSV: &str =
