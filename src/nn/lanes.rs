@@ -36,7 +36,8 @@ impl Lanes {
         self.pools.len().max(1)
     }
 
-    /// What each piece of `work` gives, in order; `meanwhile` runs on the caller's own thread.
+    /// What each piece of `work` gives, in order; `meanwhile` runs on the caller's own thread, and before the work where that runs
+    /// there too: where it is one piece, or there are no lanes.
     pub fn run<A: Send, F: FnOnce() -> A + Send>(
         &self,
         work: Vec<F>,

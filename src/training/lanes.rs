@@ -39,11 +39,13 @@ impl Lanes {
             step.turn()?;
             pass(item, step)
         };
-        if self.0.count() < 2 || items.len() < 2 {
-            return items.iter().try_for_each(|item| take(in_turn(item, step)?));
-        }
         let (index, draws) = (step.index, step.draws);
         for group in items.chunks(self.0.count()) {
+            // nobody would answer one that runs on this thread
+            if let [alone] = group {
+                take(in_turn(alone, step)?)?;
+                continue;
+            }
             let (ask, asked) = mpsc::channel::<mpsc::Sender<ControlFlow<()>>>();
             let in_turn = &in_turn;
             let of_item = |item| {
